@@ -41,6 +41,8 @@ IN_VAIN = "parity/waited_in_vain"
 
 # On a run of one unit's job that was refused before it did anything: the error's name.
 REFUSED = "parity/refused"
+# On a run that was ended because its process was gone: the unit that was at work.
+LOST = "parity/lost"
 
 # Dagster's own: what a run is about and where it comes from.
 PARTITION = "dagster/partition"

@@ -28,7 +28,7 @@ from dagster_defs.usecases.move.live import LiveFacts, LiveReader
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
 from tests.support.estate import ROOT
 
-OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable", "create", "take_in", "probe"}
+OF_A_STORE = {"append", "moving", "mark", "refuse_unmarkable", "create", "take_in", "probe", "heartbeats"}
 # Each reader beside the class that writes too, and what that one adds.
 READERS = {
     AirflowReader: (

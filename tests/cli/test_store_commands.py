@@ -42,10 +42,10 @@ def test_init_is_harmless(night: Night, postgres: PostgresServer) -> None:
     made, again = (night.parity("store", "init", "--json") for _ in range(2))
 
     assert json.loads(made.stdout) == {
-        "schema": "parity/store-init/1", "place": made_place(postgres), "before": "", "after": "1",
+        "schema": "parity/store-init/1", "place": made_place(postgres), "before": "", "after": "2",
     }  # fmt: skip
-    assert json.loads(again.stdout)["before"] == "1"
-    assert "is there already, version 1" in night.parity("store", "init").stdout
+    assert json.loads(again.stdout)["before"] == "2"
+    assert "is there already, version 2" in night.parity("store", "init").stdout
 
 
 def test_an_import_is_verified_and_done_once(night: Night, postgres: PostgresServer) -> None:

@@ -46,7 +46,13 @@ def test_definitions_load_with_nothing_around_them(estate: Estate, tmp_path: Pat
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert {*MODELS, *(f"shadow/{model}" for model in MODELS)} <= set(loaded["assets"])
     assert {"taxi_daily__dbt_daily", "shadow__taxi_daily__dbt_daily"} <= set(loaded["jobs"])
-    assert loaded["sensors"] == ["airflow_observer", "airflow_shadow", "airflow_schedules"]
+    assert loaded["sensors"] == [
+        "airflow_observer",
+        "airflow_shadow",
+        "airflow_schedules",
+        "airflow_echoes",
+        "airflow_lost_runs",
+    ]
     assert list(tmp_path.iterdir()) == []
 
 

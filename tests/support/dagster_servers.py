@@ -139,6 +139,7 @@ class KillableDagster:
             "DAGSTER_HOME": str(self.folder),
             "PYTHONPATH": str(ROOT),
             "HELD_UP_FOLDER": str(self.folder),
+            "PARITY_STORE": f"file:{self.folder}",
             "PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)]),
         }
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import dagster as dg
 
 from dagster_defs.adapters.dagster.partitions import partitioned
+from dagster_defs.adapters.store.heartbeats import HeartbeatFiles
+from dagster_defs.components.runs.beating import Pulse
 from dagster_defs.components.runs.run_window import windows_of_run
+from dagster_defs.components.sensors.lost_runs import build_lost_runs_sensor
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import Schedule
 
@@ -24,10 +27,11 @@ def unit(name: str) -> tuple[dg.AssetsDefinition, dg.AssetChecksDefinition]:
     def work(context: dg.AssetExecutionContext) -> None:
         [window] = windows_of_run(context, PARTITIONS)
         folder = Path(os.environ["HELD_UP_FOLDER"])
-        _note(folder / "began", f"{name} {context.run_id} {window} {os.getpid()}")
-        while not (folder / "go").exists():
-            time.sleep(0.1)
-        _note(folder / "ended", f"{name} {context.run_id}")
+        with Pulse(HeartbeatFiles(folder), context.run_id, name, every=1):
+            _note(folder / "began", f"{name} {context.run_id} {window} {os.getpid()}")
+            while not (folder / "go").exists():
+                time.sleep(0.1)
+            _note(folder / "ended", f"{name} {context.run_id}")
 
     @dg.asset_check(asset=work, name=f"{name}_is_whole")
     def is_whole(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
@@ -50,5 +54,7 @@ defs = dg.Definitions(
         dg.define_asset_job(f"nightly__{name}", selection=dg.AssetSelection.assets(name), tags=TAGS)
         for name in ("build", "later")
     ],
+    # It looks into the store of PARITY_STORE, which the server's environment names.
+    sensors=[build_lost_runs_sensor("held_up", 1, Path(__file__).parent, still=6)],
     executor=dg.in_process_executor,
 )

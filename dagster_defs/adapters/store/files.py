@@ -11,6 +11,7 @@ from typing import ClassVar
 from filelock import FileLock, Timeout
 
 from dagster_defs.adapters.store.channels import Channel, ChannelReader, Folders, channel_of, compared
+from dagster_defs.adapters.store.heartbeats import HeartbeatFiles
 from dagster_defs.adapters.store.ledger import Ledger, LedgerReader
 from dagster_defs.adapters.store.locks import try_out
 from dagster_defs.adapters.store.marks_folders import MarksFolders
@@ -122,6 +123,9 @@ class FileStore(FileReader):
 
     def _folder_of(self, unit: Unit) -> Path:
         return self._folders().folder_of(unit.dag_id) or self.folder
+
+    def heartbeats(self) -> HeartbeatFiles:
+        return HeartbeatFiles(self._usable())
 
     def probe(self) -> Skew:
         folder = self._usable()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dagster_defs.adapters.processes.collector import collector_paused
+from dagster_defs.adapters.store.heartbeats import Heartbeats
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.errors import LedgerUnreadable
 from dagster_defs.lifecycle import Unit
@@ -102,6 +103,10 @@ class Store(StoreReader, Protocol):
 
         Raises LedgerUnwritable if it cannot be written.
         """
+        ...
+
+    def heartbeats(self) -> Heartbeats:
+        """Of runs that are at work; asks nothing yet."""
         ...
 
     def probe(self) -> Skew:

@@ -25,6 +25,7 @@ from dagster_defs.components.sensors.dag_jobs import (
     scheduled_dags,
 )
 from dagster_defs.components.sensors.echo_sensor import build_echo_sensor
+from dagster_defs.components.sensors.lost_runs import build_lost_runs_sensor
 from dagster_defs.components.sensors.schedule_sensor import build_schedule_sensor
 from dagster_defs.components.sensors.shadow_sensor import ShadowedUnit, build_shadow_sensor
 from dagster_defs.components.sensors.trigger_sensor import build_trigger_sensor
@@ -123,6 +124,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
                 build_echo_sensor(self.name, list(echoed_dags(project)), self.poll_seconds, root),
                 *self._triggers(project, started, root),
                 *self._way_back(project, root),
+                build_lost_runs_sensor(self.name, self.poll_seconds, root),
             ],
         )
 

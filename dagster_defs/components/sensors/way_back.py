@@ -38,6 +38,8 @@ def build_way_back_sensor(
             return dg.SkipReason("the run was not launched by an Airflow proxy")
         if refused := run.tags.get(tags.REFUSED):
             return dg.SkipReason(f"the run was refused before it did anything: {refused}")
+        if why := _why_no_failure(context.instance, context.dagster_run):
+            return dg.SkipReason(why)
         earlier = related_before(context.instance, context.dagster_run)
         if flaw := why_not_the_proxys(unit, run, earlier, of_event=bool(settings[unit].event)):
             return dg.SkipReason(f"the run was not launched by an Airflow proxy: {flaw}")
@@ -58,6 +60,16 @@ def build_way_back_sensor(
         return dg.SkipReason(f"{unit} was rolled back" if done else f"{unit} is not soaking")
 
     return way_back
+
+
+def _why_no_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """Why the end of a run says nothing about its unit; empty if it does. Some launchers' workers end a run that
+    somebody has terminated as failed; that it was asked to end stands in the event log before that."""
+    if tags.LOST in run.tags:
+        return "the run's process was lost with its host"
+    if instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING):
+        return "somebody has ended the run"
+    return ""
 
 
 def build_go_on_sensor(

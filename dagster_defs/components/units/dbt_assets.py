@@ -26,6 +26,7 @@ from dagster_defs.adapters.dbt.relations import refuse_legacy_relations
 from dagster_defs.adapters.warehouse.built_tables import BuiltTables, tables_built_by
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.runs.beating import beating
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.runs.tries import Tries
@@ -254,7 +255,11 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
 
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         def one_try() -> Iterator[Any]:
-            with unit.telling_of_failure(context, nodes.side), unit.tries.of(context):
+            with (
+                unit.telling_of_failure(context, nodes.side),
+                unit.tries.of(context),
+                beating(context, unit.legacy_unit, nodes.side, unit.root),
+            ):
                 yield from _build(context, unit, nodes)
             if stand_in:
                 yield dg.MaterializeResult(asset_key=stand_in.key)

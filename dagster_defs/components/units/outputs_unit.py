@@ -16,6 +16,7 @@ from dagster_defs.adapters.dbt.workspaces import open_workspace
 from dagster_defs.adapters.warehouse.places import place_of_relation, relation_named
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
+from dagster_defs.components.runs.beating import beating
 from dagster_defs.components.runs.run_window import moments_of_run
 from dagster_defs.components.units.dbt_targets import target_of
 from dagster_defs.components.units.others_tables import table_of_others
@@ -414,7 +415,8 @@ class OutputsUnit(UnitComponent):
 
         def run_unit(context: dg.AssetExecutionContext) -> Iterator[Any]:
             def one_try() -> Iterator[Any]:
-                return self.run_side(context, side)
+                with beating(context, self.legacy_unit, side, self.root):
+                    yield from self.run_side(context, side)
 
             yield from one_try() if side is Side.LEGACY else build_and_compare(compared, context, one_try)
 

@@ -214,17 +214,17 @@ def test_another_version_is_refused(
         later.setattr(schema, "MIGRATIONS", more)
         for call in _calls(store):
             with pytest.raises(
-                StoreVersion, match=r"has version 1, and this parity uses version 2.*store init"
+                StoreVersion, match=r"has version 2, and this parity uses version 3.*store init"
             ):
                 call()
         with transaction(store.address, writes=True) as cursor:
-            assert schema.migrate(cursor, store.address, more) == (1, 2)
+            assert schema.migrate(cursor, store.address, more) == (2, 3)
         assert store.read().entries == (INTENT,)
         store.append(DONE)
     for call in (*_calls(store), store.create):
-        with pytest.raises(StoreVersion, match=r"has version 2, and .* version 1.*or a later one"):
+        with pytest.raises(StoreVersion, match=r"has version 3, and .* version 2.*or a later one"):
             call()
-    assert postgres.run("select version from airflow_parity.versions order by 1") == [(1,), (2,)]
+    assert postgres.run("select version from airflow_parity.versions order by 1") == [(1,), (2,), (3,)]
 
 
 def test_a_migration_that_fails_changes_nothing(store: PostgresStore, postgres: PostgresServer) -> None:
@@ -252,7 +252,7 @@ def test_two_may_create_it_at_once(postgres: PostgresServer, tmp_path: Path) -> 
         racer.join(timeout=120)
 
     assert [racer.exitcode for racer in racers] == [0] * 3
-    assert postgres.run("select version from airflow_parity.versions") == [(1,)]
+    assert postgres.run("select version from airflow_parity.versions order by 1") == [(1,), (2,)]
 
 
 def test_a_server_that_is_away_is_an_error(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_a_schema_that_somebody_made_is_used(postgres: PostgresServer, tmp_path:
     try:
         store = store_at(url_of(postgres, "makes"), tmp_path)
         assert store.create().before == ""
-        assert store.create().before == "1"
+        assert store.create().before == "2"
         store.append(INTENT)
     finally:
         forget(postgres)

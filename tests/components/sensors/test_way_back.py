@@ -68,12 +68,17 @@ class Soaking:
     def fail(self, said: Mapping[str, str], soak_days: float = 7) -> str:
         """A run with these tags really fails; what the sensor says of it."""
         run = failing.execute_in_process(instance=self.instance, tags=dict(said), raise_on_error=False)
+        return self.said_of(run.run_id, run.get_run_failure_event(), soak_days)
+
+    def said_of(self, run_id: str, event: dg.DagsterEvent, soak_days: float = 7) -> str:
+        run = self.instance.get_run_by_id(run_id)
+        assert run
         sensor = build_way_back_sensor("own", [failing], {UNIT: GateSettings(soak_days=soak_days)}, ROOT)
         context = dg.build_run_status_sensor_context(
             sensor_name="own_way_back",
             dagster_instance=self.instance,
-            dagster_run=run.dagster_run,
-            dagster_event=run.get_run_failure_event(),
+            dagster_run=run,
+            dagster_event=event,
         ).for_run_failure()
         skipped = sensor(context)
         assert isinstance(skipped, dg.SkipReason)
@@ -123,6 +128,30 @@ def test_a_failing_run_rolls_its_unit_back(soaking: Soaking) -> None:
     assert intent.operator == "daemon, by itself"
     assert "Dagster run" in intent.reason
     assert "failed" in intent.reason
+
+
+@pytest.mark.parametrize(
+    ("ended", "said"),
+    [
+        (lambda instance, run: instance.report_run_canceling(run), "somebody has ended the run"),
+        (
+            lambda instance, run: instance.add_run_tags(run.run_id, {tags.LOST: str(UNIT)}),
+            "the run's process was lost with its host",
+        ),
+        (lambda instance, run: None, f"{UNIT} was rolled back"),
+    ],
+    ids=["terminated", "lost", "failed"],
+)
+def test_a_run_that_was_ended_is_no_failure(soaking: Soaking, ended: Callable[..., Any], said: str) -> None:
+    """A worker of Celery's reports a run that somebody has terminated as failed; the unit stays where it is."""
+    instance = soaking.instance
+    run = instance.create_run_for_job(failing, tags=PROXIED, status=dg.DagsterRunStatus.STARTED)
+    ended(instance, run)
+    event = instance.report_run_failed(run, "the worker was shut down")
+
+    assert soaking.said_of(run.run_id, event) == said
+
+    assert soaking.marked is (soaking.stage is Stage.CUT_OVER) is ("rolled back" not in said)
 
 
 def test_a_mapped_source_comes_back_with_its_reader(

@@ -39,6 +39,17 @@ MIGRATIONS: tuple[str, ...] = (
         expires_at timestamptz not null
     );
     """,  # noqa: S608 - the schema is a constant
+    # Of steps that are at work; `beat_at` is for people.
+    f"""
+    create table {SCHEMA}.heartbeats (
+        run_id text not null,
+        unit text not null,
+        count bigint not null,
+        lost boolean not null default false,
+        beat_at timestamptz not null default clock_timestamp(),
+        primary key (run_id, unit)
+    );
+    """,
 )
 _LOCK = 7_236_410_019  # any number of our own: two commands that create the store wait for each other
 

@@ -15,6 +15,7 @@ from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.channels import Channel, ChannelReader, channel_of, compared
 from dagster_defs.adapters.store.ledger_lines import plain_entry, read_entry
 from dagster_defs.adapters.store.marks_folders import MarksFolders
+from dagster_defs.adapters.store.postgres.heartbeats import HeartbeatRows
 from dagster_defs.adapters.store.postgres.leases import SECONDS, Holder, Leases, holder_of, holders
 from dagster_defs.adapters.store.postgres.schema import check_version, migrate
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address, transaction
@@ -190,6 +191,9 @@ class PostgresStore(PostgresReader):
             cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"{SCHEMA} {unit.dag_id}",))
             cursor.execute(_MARK, (unit.dag_id, unit.task_id, proxied, str(unit)))
             self.channel.tell(unit, _marks(cursor, unit.dag_id))
+
+    def heartbeats(self) -> HeartbeatRows:
+        return HeartbeatRows(self.address)
 
     def probe(self) -> Skew:
         with transaction(self.address, writes=True) as cursor:

@@ -1,0 +1,187 @@
+"""A run whose process leaves no sign of life is ended; one that beats, rests or was looked at too briefly is not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dagster_defs.adapters.store.files import FileStore
+from dagster_defs.adapters.store.heartbeats import Heartbeats
+from dagster_defs.components.runs.beating import Pulse
+from dagster_defs.components.sensors.lost_runs import (
+    KEPT,
+    STILL,
+    Seen,
+    build_lost_runs_sensor,
+    look,
+    read_cursor,
+)
+from dagster_defs.errors import LedgerUnwritable
+from dagster_defs.lifecycle import tags
+from tests.support.instances import instance_for_test
+
+UNIT = "taxi_daily.dbt_daily"
+
+
+@dg.job
+def nightly() -> None:
+    pass
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with instance_for_test() as instance:
+        yield instance
+
+
+@pytest.fixture
+def heartbeats(tmp_path: Path) -> Heartbeats:
+    return FileStore(tmp_path).heartbeats()
+
+
+def started(instance: dg.DagsterInstance) -> str:
+    return instance.create_run_for_job(nightly, status=dg.DagsterRunStatus.STARTED).run_id
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run
+    return run.status
+
+
+def test_a_run_without_a_sign_of_life(instance: dg.DagsterInstance, heartbeats: Heartbeats) -> None:
+    """After a minute of looks it has failed, with the reason, and its process may write no more."""
+    run_id = started(instance)
+    heartbeats.beat(run_id, UNIT)
+    seen: Seen = {}
+    for at in (0.0, STILL / 2):
+        seen, ended = look(instance, heartbeats, seen, at, STILL)
+        assert ended == []
+
+    seen, ended = look(instance, heartbeats, seen, STILL, STILL)
+
+    assert (seen, ended) == ({}, [run_id])
+    run = instance.get_run_by_id(run_id)
+    assert run
+    assert (run.status, run.tags[tags.LOST]) == (dg.DagsterRunStatus.FAILURE, UNIT)
+    assert not heartbeats.beat(run_id, UNIT)
+
+
+def test_a_run_that_beats_goes_on(instance: dg.DagsterInstance, heartbeats: Heartbeats) -> None:
+    """However seldom somebody looks, and also if it beats just before it would be declared lost."""
+    run_id = started(instance)
+    seen: Seen = {}
+    for number in range(6):
+        heartbeats.beat(run_id, UNIT)
+        seen, ended = look(instance, heartbeats, seen, number * 10 * STILL, STILL)
+        assert ended == []
+    assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param((0, 10 * STILL), id="the clock jumps ahead between two looks"),
+        pytest.param((0, -STILL, -STILL + 1, -STILL + 2), id="the clock goes back"),
+    ],
+)
+def test_a_clock_alone_ends_nothing(
+    instance: dg.DagsterInstance, heartbeats: Heartbeats, times: tuple[float, ...]
+) -> None:
+    """A jump is no minute in which somebody has looked."""
+    run_id = started(instance)
+    heartbeats.beat(run_id, UNIT)
+    seen: Seen = {}
+    for at in times:
+        seen, _ = look(instance, heartbeats, seen, at, STILL)
+
+    assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
+
+
+def test_whoever_declared_it_was_stopped(instance: dg.DagsterInstance, heartbeats: Heartbeats) -> None:
+    """The next look ends the run, without another minute."""
+    run_id = started(instance)
+    heartbeats.beat(run_id, UNIT)
+    [heartbeat] = heartbeats.all()
+    heartbeats.declare_lost(heartbeat)
+
+    assert look(instance, heartbeats, {}, 0, STILL)[1] == [run_id]
+
+    assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
+
+
+def test_what_has_ended_is_forgotten(instance: dg.DagsterInstance, heartbeats: Heartbeats) -> None:
+    """But for the declaration, which a process that still lives has to find for a day."""
+    run_id = started(instance)
+    heartbeats.beat(run_id, UNIT)
+    heartbeats.beat("gone", UNIT)
+    run = instance.get_run_by_id(run_id)
+    assert run
+    [heartbeat] = [each for each in heartbeats.all() if each.run_id == run_id]
+    heartbeats.declare_lost(heartbeat)
+    _, [_] = look(instance, heartbeats, {}, 0, STILL)
+    record = instance.get_run_record_by_id(run_id)
+    assert record
+    assert record.end_time
+
+    look(instance, heartbeats, {}, record.end_time + KEPT - 1, STILL)
+    assert [each.run_id for each in heartbeats.all()] == [run_id]
+    look(instance, heartbeats, {}, record.end_time + KEPT + 1, STILL)
+    assert list(heartbeats.all()) == []
+
+
+def test_a_store_that_is_away_counts_no_time(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen before the outage is forgotten: meanwhile no run could beat."""
+    monkeypatch.setenv("PARITY_STORE", f"file:{tmp_path / 'gone'}")
+    sensor = build_lost_runs_sensor("own", 30, tmp_path)
+    context = dg.build_sensor_context(instance=instance, cursor='{"x y": [1, 0.0, 9]}')
+
+    said = sensor(context)
+
+    assert isinstance(said, dg.SkipReason)
+    assert "there is no store" in (said.skip_message or "")
+    assert read_cursor(context.cursor) == {}
+
+
+def test_a_pulse(heartbeats: Heartbeats) -> None:
+    """It beats while its block lasts, goes on after a beat that fails, rests at the end, and tells a run that it is
+    lost."""
+    told = threading.Event()
+    with Pulse(heartbeats, "run", UNIT, every=0.02, lost=told.set):
+        assert _until(lambda: sum(each.count for each in heartbeats.all()) > 2)
+    assert list(heartbeats.all()) == []
+
+    with Pulse(heartbeats, "lost", UNIT, every=0.02, lost=told.set):
+        assert _until(lambda: any(heartbeats.declare_lost(each) for each in heartbeats.all()))
+        assert told.wait(10)
+
+    class Away:
+        calls = 0
+
+        def beat(self, *_: str) -> bool:
+            self.calls += 1
+            if self.calls == 1:
+                return True
+            raise LedgerUnwritable("here", "it is away")
+
+        rest = beat
+
+    away = Away()
+    with Pulse(away, "run", UNIT, every=0.02, lost=told.set):  # type: ignore[arg-type]  # as much as is called
+        assert _until(lambda: away.calls > 2)
+
+
+def _until(fact: object) -> bool:
+    assert callable(fact)
+    waiting = threading.Event()
+    for _ in range(500):
+        if fact():
+            return True
+        waiting.wait(0.02)
+    return False
