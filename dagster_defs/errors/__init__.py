@@ -44,6 +44,7 @@
     ├── NotProvedSafe                         SQL that may write to legacy if a candidate ran it
     ├── LegacyTaskRefused                     an operator could not be run in Airflow's environment
     ├── LegacyTaskFailed                      an operator ran in Airflow's environment and did not succeed
+    ├── XComRefused                           a function's XCom cannot be had, or left, outside of Airflow
     ├── TaskStoreUnreadable                   what an operator stored for later tasks cannot be read
     ├── LegacyOutOfReach                      a candidate run cannot get what it needs from legacy
     ├── WindowDiffers                         Airflow asked for a window other than that of the partition
@@ -268,6 +269,7 @@ from dagster_defs.errors.units import (
     WindowDiffers,
     WindowMissing,
     WritesToLegacy,
+    XComRefused,
 )
 from dagster_defs.errors.windows import (
     BadOccasion,
@@ -420,4 +422,5 @@ __all__ = [
     "WindowWithoutTime",
     "WritersAmiss",
     "WritesToLegacy",
+    "XComRefused",
 ]

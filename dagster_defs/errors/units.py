@@ -121,6 +121,14 @@ class LegacyTaskFailed(ParityError):
         super().__init__(f"{unit} has Airflow's state {state}: {reason or 'its log says why'}")
 
 
+class XComRefused(ParityError):
+    """What a function cannot get from another task, or leave for one, outside of Airflow."""
+
+    def __init__(self, unit: str, reason: str, remedy: str) -> None:
+        self.unit, self.reason, self.remedy = unit, reason, remedy
+        super().__init__(f"{unit}: {reason}. {remedy}")
+
+
 class TaskStoreUnreadable(ParityError):
     def __init__(self, path: Path, reason: str) -> None:
         self.path, self.reason = path, reason

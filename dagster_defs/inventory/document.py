@@ -105,7 +105,9 @@ class Task:
     code, or in an older inventory, and so is `own_code`. `team`: what is known from outside the DAG files. `given`: the
     arguments of a library's operator that have another value than its default, beside those of every operator; None if
     that is not known. `group`: the id of its task group, or empty. `waits`: None for anything but a sensor that waits
-    for another DAG, and in an older inventory. `outlets`: the datasets or assets that its success is an event of."""
+    for another DAG, and in an older inventory. `outlets`: the datasets or assets that its success is an event of.
+    `returns`: what becomes of the value of its callable: `nothing`, an `xcom`, or `multiple_outputs`, one for each key
+    of it besides; empty without a callable, or in an older inventory."""
 
     dag_id: str
     task_id: str
@@ -138,6 +140,7 @@ class Task:
     group: str = ""
     waits: ExternalSensor | None = None
     outlets: tuple[Outlet, ...] = ()
+    returns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +331,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             outlets=tuple(
                 Outlet(str(each["name"] or ""), str(each["uri"] or "")) for each in task.get("outlets") or ()
             ),
+            returns=str(code.get("returns") or ""),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.lifecycle.waits import Wait
+from dagster_defs.lifecycle.xcoms import XCom
 from dagster_defs.parity import NO_ZONES, SAMPLE_LIMIT, Side, Tolerance, Zones
 from dagster_defs.windows import EventSchedule, Moment, Partitions, Scheduled, Times
 
@@ -126,7 +127,8 @@ class Declared:
     each window. `full_refresh`: whether dbt gets that option. `fields`: the operator's templated fields that
     `variables` has instead of a function's arguments, first the one that says what runs. `environment`: variables that
     are set for dbt alone; `required`: names of those that Dagster's own environment must have; `labels`: names of those
-    that name the run. `beside`: what it runs beside dbt, and for whom.
+    that name the run. `beside`: what it runs beside dbt, and for whom. `xcoms`: arguments of a function that are
+    XComs, which `variables` does not have.
     """
 
     runs: str
@@ -153,6 +155,7 @@ class Declared:
     required: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     beside: tuple[ProgramBeside, ...] = ()
+    xcoms: Mapping[str, XCom] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dagster_defs.errors import ParityError
-from dagster_defs.inventory.document import Task
+from dagster_defs.inventory.document import Sample, Task
 from dagster_defs.inventory.holes import is_known
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.event_facets import rendered_for
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
-from dagster_defs.lifecycle.operator_facets import given_values
-from dagster_defs.windows import EventSchedule, Moment, Scheduled, scheduled_between
+from dagster_defs.lifecycle.operator_facets import SIDE, given_values
+from dagster_defs.lifecycle.python_calls import (
+    FIELDS,
+    NoSignature,
+    Signature,
+    call_of,
+    other_need,
+    signature_of,
+)
+from dagster_defs.windows import EventSchedule, Moment, PartitionVars, Scheduled, scheduled_between
 from dagster_defs.windows.values import same, typed
 
 
 def arguments_facet(task: Task, declared: Declared, event: EventSchedule | None, *, of_ticks: bool) -> Facet:
-    names = declared.fields or ("op_kwargs",)
-    written = given_values(task.templated, declared)
+    given = _Fields(declared) if declared.fields else _function(task, declared)
+    if isinstance(given, Facet):
+        return given
     differences: list[str] = []
     unknown: set[str] = set()
     compared = 0
     for sample in task.samples:
-        if needs := next((sample.needs[name] for name in names if name in sample.needs), ""):
+        if needs := given.needs(sample):
             return Facet("variables", Agreement.UNDETERMINED, "?", "rendered", needs, 0)
         moment: Moment | None = (
             scheduled_as(sample.start, sample.end, of_ticks=of_ticks)
@@ -32,7 +42,7 @@ def arguments_facet(task: Task, declared: Declared, event: EventSchedule | None,
         )
         if moment is None:
             continue
-        theirs = given_values(sample.fields, declared)
+        theirs = given.of(sample.fields)
         try:
             ours = declared.variables.for_window(moment)
         except ParityError as error:
@@ -40,9 +50,59 @@ def arguments_facet(task: Task, declared: Declared, event: EventSchedule | None,
             continue
         compared += 1
         unknown |= unknown_names(theirs)
+        ours = {name: value for name, value in ours.items() if name not in given.of_context}
         differences += differences_between(theirs, ours, moment)
     what = "run" if event else "tick" if of_ticks else "window"
-    return rendered_facet("variables", compared, differences, written, unknown, what)
+    return rendered_facet("variables", compared, differences, given.of(task.templated), unknown, what)
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """The operator's fields that a mirror has."""
+
+    declared: Declared
+    of_context: tuple[str, ...] = ()
+
+    def of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return given_values(fields, self.declared)
+
+    def needs(self, sample: Sample) -> str:
+        names = self.declared.fields or ("op_kwargs",)
+        return next((sample.needs[name] for name in names if name in sample.needs), "")
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """What a function is called with, but for its side and for XComs. `of_context`: what Airflow's context gives it,
+    and the mirror's templates with the same names."""
+
+    signature: Signature
+    xcoms: Collection[str]
+    of_context: tuple[str, ...]
+
+    def of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        given = self.signature.arguments(fields)
+        return {name: value for name, value in given.items() if name != SIDE and name not in self.xcoms}
+
+    def needs(self, sample: Sample) -> str:
+        if self.xcoms:
+            return other_need(sample)
+        return next((sample.needs[name] for name in FIELDS if name in sample.needs), "")
+
+
+def _function(task: Task, declared: Declared) -> _Fields | _Arguments | Facet:
+    """A facet if what the mirror calls the function with differs before anything is rendered."""
+    try:
+        call, signature = call_of(task), signature_of(task.source)
+    except NoSignature:
+        return _Fields(declared)
+    if call.xcoms != declared.xcoms:
+        legacy, mine = (", ".join(f"{name}={xcom}" for name, xcom in sorted(each.items())) or "none"
+                        for each in (call.xcoms, declared.xcoms))  # fmt: skip
+        return Facet("variables", Agreement.DIFFERS, f"XComs {legacy}", f"XComs {mine}")
+    templates = declared.variables.variables if isinstance(declared.variables, PartitionVars) else ()
+    same_name = {each.name for each in templates if each.value == f"{{{{ {each.name} }}}}"}
+    return _Arguments(signature, call.xcoms, tuple(same_name.intersection(call.of_context)))
 
 
 def unknown_names(theirs: Mapping[Any, Any]) -> set[str]:

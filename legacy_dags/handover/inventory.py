@@ -1304,6 +1304,19 @@ class Values:
             shown["value"] = MASKED if is_inherited else self.plain(value["value"], name, depth + 1)
         return shown
 
+    def with_marks(self, arguments: Any) -> Any:
+        """A function's arguments, with marks for XComs that are arguments as they stand; None if others are in it."""
+        if isinstance(arguments, Mapping):
+            marked = self.with_marks(list(arguments.values()))
+            return None if marked is None else {name: marked[place] for place, name in enumerate(arguments)}
+        if not isinstance(arguments, (list, tuple)):
+            return None
+        marked = [
+            self.plain(each) if "XComArg" in {parent.__name__ for parent in type(each).__mro__} else each
+            for each in arguments
+        ]
+        return None if parts_of_value(marked, self.vault)[1] else marked
+
     def _object(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if isinstance(value, Unknown):
@@ -1327,6 +1340,10 @@ class Values:
         if inspect.isclass(value):
             return {"__class__": "type", "name": class_path(value)}
         return {"__class__": class_path(kind), **self._mapping(_parts_of(value), depth)}
+
+
+#: The fields with what a function is called with.
+ARGUMENTS = ("op_args", "op_kwargs")
 
 
 def _parts_of(value: Any) -> dict[str, Any]:
@@ -1571,7 +1588,16 @@ def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
         "line": line,
         "source": text,
         "reaches": reaches,
+        "returns": _what_becomes_of_it(task),
     }
+
+
+def _what_becomes_of_it(task: Any) -> str:
+    """What Airflow makes of the value that the callable returns: no XCom, one, or one for each key of it besides."""
+    known = {**vars(task), **dict(getattr(task, "partial_kwargs", None) or {})}
+    if not known.get("do_xcom_push", True):
+        return "nothing"
+    return "multiple_outputs" if known.get("multiple_outputs") else "xcom"
 
 
 MOST_REACHED = 400  # functions of the team's own code that are followed from one callable
@@ -2233,6 +2259,9 @@ class Renderer:
         templated = (
             self.native or objects or any(has_template(text) or text.endswith(files) for text in texts)
         )
+        # A function's other arguments are rendered all the same, with a mark where Airflow puts an XCom.
+        if resolvers and name in ARGUMENTS and (marked := self.values.with_marks(value)) is not None:
+            return Field(name, marked, tuple(dict.fromkeys(needs)), False, False)
         return Field(name, value, tuple(dict.fromkeys(needs)), not (templated or resolvers), bool(resolvers))
 
     def _parse_time_needs(self, text: str) -> Iterator[Need]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dagster_defs.inventory.document import Dag, Schedule, Task
+from dagster_defs.inventory.document import Dag, Sample, Schedule, Task
 from dagster_defs.inventory.legacy_task import Better
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.command_tasks import draft_command
@@ -96,22 +97,118 @@ def test_a_function_that_takes_its_side_needs_no_airflow() -> None:
     }
 
 
+ABOVE = Task("orders", "above", PYTHON, {}, returns="xcom")
+MAPPED = Task("orders", "above", PYTHON, {}, mapped=True, returns="xcom")
+XCOM = {"__xcom__": ["above"], "key": "return_value"}
+PULLED = "{{ ti.xcom_pull(task_ids='above', key='size') }}"
+
+
+def drawn(*names: str, **fields: Any) -> dict[str, Any]:
+    """More of a task that gets XComs: what Airflow has rendered beside them."""
+    asked = dict.fromkeys(names or ("xcom of above",), "known only while a run is going on")
+    return {"samples": (Sample("", "", fields, {"op_kwargs": "xcom of above"}, asked),)}
+
+
+def test_arguments_without_names_get_the_functions_own() -> None:
+    """Airflow calls it by place, the mirror by name."""
+    found = function({"level": "warn"}, templated={"op_args": ["{{ ds }}"]})
+
+    assert found.attributes is not None
+    assert found.attributes["arguments"] == {"day": "{{ ds }}", "level": "warn"}
+
+
+def test_a_function_that_is_not_told_its_side_has_no_candidate() -> None:
+    """It would write where legacy does."""
+    found = function({"day": "{{ ds }}"}, source="def export(day): ...")
+
+    assert found.attributes == {"function": "include.export.daily", "arguments": {"day": "{{ ds }}"}, **NEVER}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def export(day, side, ds): ...",
+        "def export(day, side, ds=None): ...",
+        "def export(day, side, **context): print(context['ds'])",
+        "def export(day, side, **context): print(context.get('ds'))",
+    ],
+)
+def test_text_of_airflows_context_is_a_template(source: str) -> None:
+    """Airflow gives it also to a parameter that has a default."""
+    found = function({"day": "1"}, source=source)
+
+    assert found.attributes is not None
+    assert found.attributes["arguments"] == {"day": "1", "ds": "{{ ds }}"}
+
+
+def test_a_mapping_of_further_arguments_that_nobody_reads() -> None:
+    """Whatever Airflow puts into it, the function is the same without."""
+    found = function({"day": "1"}, source="def export(day, side, **context): print(day)")
+
+    assert found.attributes is not None
+    assert found.attributes["arguments"] == {"day": "1"}
+
+
+@pytest.mark.parametrize(
+    ("given", "xcom"),
+    [
+        (XCOM, {"argument": "day", "task": "above"}),
+        ({**XCOM, "key": "size"}, {"argument": "day", "task": "above", "key": "size"}),
+        ("{{ ti.xcom_pull('above') }}", {"argument": "day", "task": "above", "text": True}),
+        (PULLED, {"argument": "day", "task": "above", "key": "size", "text": True}),
+    ],
+)
+def test_an_xcom_of_a_task_above(given: Any, xcom: dict[str, Any]) -> None:
+    """As it stands, or in a template of its own, which makes text of it."""
+    found = function({"day": given}, ABOVE, **drawn())
+
+    assert found.attributes is not None
+    assert (found.attributes["arguments"], found.attributes["xcoms"]) == ({}, [xcom])
+
+
+def test_what_others_read_is_left_for_them() -> None:
+    """As Airflow leaves it; without readers nothing is kept."""
+    for returns in ("xcom", "multiple_outputs"):
+        found = function({"day": "1"}, READER, returns=returns)
+        assert found.attributes is not None
+        assert found.attributes["returns"] == returns
+    alone = function({"day": "1"}, returns="xcom").attributes
+    assert alone is not None
+    assert "returns" not in alone
+
+
 @pytest.mark.parametrize(
     ("found", "why"),
     [
-        (lambda: function({"day": "{{ ds }}"}, source="def export(day): ..."), "takes no `side`"),
-        (lambda: function({}, source="def export(ds, side): ..."), "takes ds from Airflow's context"),
-        (lambda: function({}, source="def export(side, **context): ..."), "anything from Airflow's context"),
+        (lambda: function({}, source="def export(ti, side): ..."), "takes ti from Airflow's context"),
+        (lambda: function({}, source="def export(side, ti=None): ..."), "takes ti from Airflow's context"),
+        (lambda: function({}, source="def export(side, **c): c['ti']"), "takes ti from Airflow's context"),
+        (lambda: function({}, source="def export(side, **c): f(c)"), "anything from Airflow's context"),
+        (lambda: function({}, source="def export(side, *c): ..."), "by their place only"),
+        (lambda: function({}), "its function takes day, and nothing gives that"),
         (lambda: function({"day": "1", "more": 2}), "its function takes no more"),
-        (lambda: function({"day": {"__xcom__": ["above"]}}), "it gets the XCom of above"),
-        (lambda: function({"day": "{{ ti.xcom_pull('above') }}"}), "ti.xcom_pull"),
+        (
+            lambda: function({"day": {"__xcom__": ["above", "b"], "key": None}}, ABOVE),
+            "has the XCom of above, b",
+        ),
+        (lambda: function({"day": [XCOM]}, ABOVE), "has the XCom of above inside"),
+        (lambda: function({"day": f"at {PULLED}"}, ABOVE), "ti.xcom_pull"),
+        (lambda: function({"day": XCOM}), "an XCom of above, which its DAG does not have"),
+        (lambda: function({"day": XCOM}, MAPPED), "is made of all instances of above"),
+        (lambda: function({"day": XCOM}, ABOVE, **drawn("xcom of above", "dag_run.conf")), "xcom of above"),
         (lambda: function({"day": {"__class__": "shop.Day"}}), "its argument day is no plain value"),
-        (lambda: function({"day": "1"}, templated={"op_args": ["2"]}), "arguments without names"),
+        (lambda: function({"day": "1"}, templated={"op_args": ["2"]}), "it gives day twice"),
+        (lambda: function({}, templated={"op_args": ["2"] * 4}), "more arguments without names"),
         (lambda: function({"day": "1"}, templated={"templates_dict": {"a": "b"}}), "gets templates_dict"),
         (lambda: function({"day": "{{ params.day }}"}, params={"day": "1"}), "its arguments read params"),
         (lambda: function({"day": "1"}, source=None), "the source of its function is not in the inventory"),
         (lambda: function({"day": "1"}, refusal="it imports airflow"), "it imports airflow"),
-        (lambda: function({"day": "1"}, READER), "reader read its XCom"),
+        (lambda: function({"day": "***"}), "masked in the inventory"),
+        (lambda: function({"day": "1"}, READER), "does not say what it leaves: export it again"),
+        (
+            lambda: function({"day": "1"}, replace(READER, mapped=True), returns="xcom"),
+            "its XCom decides how many instances reader has",
+        ),
     ],
 )
 def test_a_function_that_needs_airflow_stays_as_it_is(found: Any, why: str) -> None:

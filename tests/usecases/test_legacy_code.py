@@ -24,7 +24,35 @@ class Pager:
 def page(context): ...
 """,
     "shop_code/texts.py": "def shout(context): ...",
-    "shop_code/of_airflow.py": "from airflow.models import DAG\n\ndef page(context): ...",
+    "shop_code/of_airflow.py": """
+from __future__ import annotations
+import json
+from airflow.models import DAG, Variable
+from airflow.sdk import task
+
+BUCKET = Variable.get("bucket")
+RATES = {"a": 2}
+RATES["b"] = 3
+with DAG("shop") as dag:
+    @task(retries=2)
+    def page(rows, day: str = "today") -> list:
+        return [day, *(_worth(row) for row in rows), RATES["b"]]
+
+def _worth(row): return RATES["a"] * row
+def top(rows, day=None): return len(rows)
+def holds(): return BUCKET
+def asks():
+    from airflow.sdk import get_current_context
+    return get_current_context()
+def nowhere(): return gone
+
+def shop(shelf):
+    import math
+    @task
+    def floor(row, /, up=0): return json.dumps(math.floor(row) + up)
+    @task
+    def shelved(): return shelf
+""",
     "shop_code/perhaps.py": "try:\n    import airflow\nexcept ImportError:\n    pass\n\ndef page(context): ...",
     "shop_code/all_of_it.py": "from shop_code.texts import *",
     "shop_code/broken.py": "def page(context",
@@ -55,7 +83,33 @@ def folder(tmp_path: Path) -> Path:
         ("shop_code.nowhere.page", "there is no module 'shop_code.nowhere' in dags/"),
         ("nowhere.at.all.page", "there is no module 'nowhere.at.all' in dags/"),
         ("page", "there is no module '' in dags/"),
-        ("shop_code.of_airflow.page", "module 'shop_code.of_airflow' imports airflow, which is not there"),
+        ("shop_code.of_airflow.page", ""),
+        ("shop_code.of_airflow.top", ""),
+        ("shop_code.of_airflow.shop.<locals>.floor", ""),
+        (
+            "shop_code.of_airflow.holds",
+            "module 'shop_code.of_airflow' imports airflow, which is not there, and without it: holds cannot be taken "
+            "out of its file: it needs airflow.models, which is not there",
+        ),
+        (
+            "shop_code.of_airflow.asks",
+            "module 'shop_code.of_airflow' imports airflow, which is not there, and without it: asks cannot be taken "
+            "out of its file: it needs airflow.sdk, which is not there",
+        ),
+        (
+            "shop_code.of_airflow.nowhere",
+            "module 'shop_code.of_airflow' imports airflow, which is not there, and without it: nowhere cannot be "
+            "taken out of its file: it uses gone, which its file does not have",
+        ),
+        ("shop_code.of_airflow.DAG", "module 'shop_code.of_airflow' imports airflow, which is not there"),
+        (
+            "shop_code.of_airflow.shop.<locals>.shelved",
+            "shelved cannot be taken out of its file: it uses shelf, which the function around it is given",
+        ),
+        (
+            "shop_code.of_airflow.nobody.<locals>.floor",
+            "floor cannot be taken out of its file: there is no one function nobody that makes it",
+        ),
         ("shop_code.broken.page", "module 'shop_code.broken' is not to be read: "),
     ],
 )
@@ -77,3 +131,18 @@ def test_a_function_is_loaded_by_its_path(tmp_path: Path, monkeypatch: pytest.Mo
     assert function is not None
     assert function({}) == "told"
     assert LegacyFunction("shop_loaded.nothing", tmp_path).load() is None
+
+
+def test_a_function_is_taken_out_of_a_file_of_airflows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it uses of the file, as it stands once the file is read, and without what makes a task of it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    page = LegacyFunction("shop_code.of_airflow.page", folder).load()
+    floor = LegacyFunction("shop_code.of_airflow.shop.<locals>.floor", folder).load()
+
+    assert page is not None
+    assert page([1, 2]) == ["today", 2, 4, 3]
+    assert page.__globals__["__file__"] == str(folder / "shop_code" / "of_airflow.py")
+    assert floor is not None
+    assert floor(2.5, up=1) == "3"
+    assert "airflow" not in sys.modules
+    assert not [name for name in sys.modules if name.startswith("shop_code")]

@@ -13,6 +13,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from dagster_defs.adapters.files.sliced_code import LOCALS, NoSlice, slice_of
+
 
 @dataclass(frozen=True, slots=True)
 class LegacyFunction:
@@ -23,11 +25,12 @@ class LegacyFunction:
 
     @property
     def module(self) -> str:
-        return self.path.rpartition(".")[0]
+        return self.path.partition(f".{LOCALS}.")[0].rpartition(".")[0]
 
     @property
     def name(self) -> str:
-        return self.path.rpartition(".")[2]
+        """With the function that makes it, if there is one: `maker.<locals>.name`."""
+        return self.path[len(self.module) + 1 :]
 
     def find_module(self) -> ModuleSpec | None:
         """None if there is no such module. Neither the module nor its parent packages are imported."""
@@ -54,20 +57,56 @@ class LegacyFunction:
         except (SyntaxError, ValueError) as error:
             return f"module {self.module!r} is not to be read: {error}"
         names = set(_bound(text))
+        if LOCALS in self.name:
+            return self._unsliced(text)
         if self.name not in names and not names & {"*", "__getattr__"}:
             return f"module {self.module!r} has no function {self.name!r}"
-        missing = [
-            name for name in _imported(text) if LegacyFunction(f"{name}._", self.folder).find_module() is None
-        ]
-        return f"module {self.module!r} imports {missing[0]}, which is not there" if missing else ""
+        missing = self._missing(text)
+        if not missing or (self.name in names and not (why := self._unsliced(text))):
+            return ""
+        more = f", and without it: {why}" if self.name in names else ""
+        return f"module {self.module!r} imports {missing}, which is not there{more}"
+
+    def _missing(self, text: ast.Module) -> str:
+        """The first package that the module imports and that is not there; empty if all are."""
+        return next((name for name in _imported(text) if not self._is_there(name)), "")
+
+    def _is_there(self, package: str) -> bool:
+        return LegacyFunction(f"{package}._", self.folder).find_module() is not None
+
+    def _unsliced(self, text: ast.Module) -> str:
+        try:
+            slice_of(text, self.name, self._is_there)
+        except NoSlice as why:
+            return f"{self.name.rpartition('.')[2]} cannot be taken out of its file: {why}"
+        return ""
 
     def load(self) -> Callable[..., Any] | None:
-        """None if the module has no such name. Raises what importing it raises."""
+        """None if the module has no such name. Raises what importing it raises.
+
+        From a file that imports what is not there, as a DAG's file imports Airflow, the function is taken alone, with
+        what it uses of the file.
+        """
         folder = str(self.folder)
         if folder not in sys.path:
             sys.path.insert(0, folder)
+        if (sliced := self._sliced()) is not None:
+            return sliced
         function: Callable[..., Any] | None = getattr(importlib.import_module(self.module), self.name, None)
         return function
+
+    def _sliced(self) -> Callable[..., Any] | None:
+        """None for a module that can be imported as a whole."""
+        spec = self.find_module()
+        if spec is None or not (spec.origin or "").endswith(".py"):
+            return None
+        try:
+            text = ast.parse(Path(str(spec.origin)).read_text(encoding="utf-8"))
+            if LOCALS not in self.name and not self._missing(text):
+                return None
+            return slice_of(text, self.name, self._is_there).load(self.module, str(spec.origin))
+        except (SyntaxError, ValueError, NoSlice):
+            return None  # then importing it raises why not
 
 
 def _each_longer(module: str) -> Iterator[str]:

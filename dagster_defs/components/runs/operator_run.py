@@ -1,6 +1,6 @@
 """One try of an operator in Airflow's environment, and its consequences for the Dagster run."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,8 +10,8 @@ import dagster as dg
 
 from dagster_defs.adapters.airflow.task_process import AirflowEnvironment
 from dagster_defs.adapters.airflow.task_store import Attempt, WindowStore
-from dagster_defs.components.runs.one_writer import owned_by_dagster
 from dagster_defs.components.runs.skips import pass_on
+from dagster_defs.components.runs.window_records import OfLegacy, records_of_others
 from dagster_defs.errors import LegacyTaskFailed, LegacyTaskRefused, TimedOut
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.older_python import datetime_of
@@ -42,8 +42,7 @@ class OperatorRun:
     timeout: float | None
     candidate: Mapping[str, str] | None
     """The isolation that keeps a candidate away from legacy's places; None for legacy itself."""
-    of_legacy: Callable[[Collection[str]], Mapping[str, Mapping[str, Any]]] | None = None
-    """For a candidate: the records of legacy's tasks of the window, without those of the named tasks."""
+    of_legacy: OfLegacy | None = None
 
     @property
     def _store(self) -> WindowStore:
@@ -84,7 +83,7 @@ class OperatorRun:
         elif before is not None and (before.run_id != run_id or before.record["state"] not in RESUMED):
             before = None
         failures = before.failures if before else 0
-        result = self._run(store.records(), before, failures)
+        result = self._run(before, failures)
         if waiting := result.get("waiting"):
             remedy = "First run what it waits for, for this window"
             raise LegacyTaskRefused(str(self.unit), f"it cannot run yet: {str(waiting).rstrip('.')}", remedy)
@@ -108,12 +107,8 @@ class OperatorRun:
             raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from failed
         raise failed
 
-    def _run(self, records: Mapping[str, Any], before: Attempt | None, failures: int) -> Mapping[str, Any]:
-        known = self._of_this_run(
-            {task_id: record for task_id, record in records.items() if task_id != self.unit.task_id}
-        )
-        if self.of_legacy is not None:
-            known = {**self.of_legacy([*known, self.unit.task_id]), **known}
+    def _run(self, before: Attempt | None, failures: int) -> Mapping[str, Any]:
+        known = records_of_others(self.context, self.unit, self._store, self.settings, self.of_legacy)
         if before is not None:
             known[self.unit.task_id] = before.record
         request = {
@@ -161,18 +156,6 @@ class OperatorRun:
             "start": start,
             "end": moment.end.isoformat(),
             "conf": {},
-        }
-
-    def _of_this_run(self, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-        """If Airflow runs the window, only the records of tasks that Dagster owns: for other tasks, the store may have
-        records of an earlier run. Airflow has already decided which tasks run, so skips do not count either."""
-        if not self._is_airflows:
-            return dict(records)
-        owned = owned_by_dagster([Unit(self.unit.dag_id, task_id) for task_id in records], self.settings)
-        return {
-            task_id: {**record, "skips": []}
-            for task_id, record in records.items()
-            if Unit(self.unit.dag_id, task_id) in owned
         }
 
     def _refuse_unknown_conf(self) -> None:

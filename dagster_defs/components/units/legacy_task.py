@@ -1,6 +1,6 @@
 """The mirror for tasks that have no better one: Dagster runs the DAG file's operator in Airflow's environment."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +9,6 @@ import dagster as dg
 
 from dagster_defs.components.runs.operator_run import OperatorRun
 from dagster_defs.components.runs.run_window import window_metadata
-from dagster_defs.components.units.outputs_unit import output_key
 from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
 from dagster_defs.components.units.task_unit import ProcessUnit
 from dagster_defs.errors import BadUnit, LegacyTaskRefused
@@ -17,9 +16,7 @@ from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings, find_project
-from dagster_defs.usecases.shadow.legacy_records import LegacyRecords
-from dagster_defs.usecases.shadow.standing import EventLog
-from dagster_defs.windows import Moment, Occasion
+from dagster_defs.windows import Moment
 
 ITSELF = "the operator itself"
 
@@ -109,19 +106,8 @@ class LegacyTask(ProcessUnit):
             retry_delay=self.retry_delay,
             timeout=self.timeout,
             candidate=self.env.candidate if side is Side.CANDIDATE else None,
-            of_legacy=self._legacy_records(context, window, settings) if side is Side.CANDIDATE else None,
+            of_legacy=self.records_of_legacy(context, side, window),
         )
-
-    def _legacy_records(
-        self, context: dg.AssetExecutionContext, window: Moment, settings: Settings
-    ) -> Callable[[Collection[str]], Mapping[str, Any]]:
-        log, key = EventLog(context.instance, settings), output_key(self.written[0].key)
-        event = (
-            log.last_write_in(key, window.run_id)
-            if isinstance(window, Occasion)
-            else log.last_write(key, self.partitions.key_of(window))
-        )
-        return LegacyRecords(log, self.legacy_unit, window, event, context.log.warning).read
 
 
 class _Nothing:

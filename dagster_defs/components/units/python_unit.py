@@ -1,21 +1,27 @@
 """The mirror of a legacy task that calls a Python function: Dagster calls the same function."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.machinery import ModuleSpec
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 
-from dagster_defs.components.runs.one_writer import moments_to_write
-from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
+from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.runs.tries import time_limit
-from dagster_defs.components.units.outputs_unit import OutputsUnit, output_key
+from dagster_defs.components.runs.window_records import records_of_others
+from dagster_defs.components.runs.xcoms import XComs
+from dagster_defs.components.units.outputs_unit import output_key
 from dagster_defs.components.units.scaffold import PythonUnitScaffolder
+from dagster_defs.components.units.task_unit import TaskUnit
 from dagster_defs.components.units.variables import Templates
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.identity import Claim
+from dagster_defs.lifecycle.mirrors import Declared
+from dagster_defs.lifecycle.operator_facets import SIDE
+from dagster_defs.lifecycle.xcoms import RETURNED, XCom
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment, Occasion, PartitionVars
@@ -30,13 +36,26 @@ class ExternalAsset(dg.Resolvable):
     kinds: Sequence[str] = field(default_factory=list)
 
 
+@dataclass
+class XComArgument(dg.Resolvable):
+    """An argument that another task of the same window has left as an XCom."""
+
+    argument: str
+    task: Annotated[str, dg.Resolver.default(description="The task's id in its DAG.")]
+    key: str = RETURNED
+    text: Annotated[
+        bool, dg.Resolver.default(description="As text, as a template with `ti.xcom_pull` gives it.")
+    ] = False
+
+
 @dg.scaffold_with(PythonUnitScaffolder)
 @dataclass
-class PythonUnit(OutputsUnit):
-    """A legacy PythonOperator: both orchestrators call the same business function.
+class PythonUnit(TaskUnit):
+    """A legacy PythonOperator or `@task`: both orchestrators call the same business function.
 
-    The function gets `arguments`, rendered for the window, and `side`, which is `legacy` or `candidate`; a mapping that
-    it returns becomes the materialization's metadata.
+    The function gets `arguments`, rendered for the window, `xcoms`, and `side`, which is `legacy` or `candidate`; one
+    that takes no side has no candidate (`shadow: never`). A mapping that it returns becomes the materialization's
+    metadata, unless `returns` says that it is an XCom.
     """
 
     function: Annotated[
@@ -44,8 +63,21 @@ class PythonUnit(OutputsUnit):
         dg.Resolver.default(
             description="Dotted path of the function.", examples=["include.ingest.load_trips"]
         ),
-    ]
+    ] = field(kw_only=True)
     arguments: Templates = field(default_factory=dict)
+    xcoms: Annotated[
+        Sequence[XComArgument],
+        dg.Resolver.default(description="Arguments that are XComs of other tasks of the window."),
+    ] = field(default_factory=list)
+    returns: Annotated[
+        Literal["metadata", "nothing", "xcom", "multiple_outputs"],
+        dg.Resolver.default(
+            description=(
+                "What the function's value is: metadata, an XCom for the tasks below, or `multiple_outputs`, one for "
+                "each key of it besides."
+            )
+        ),
+    ] = "metadata"
     reads: Annotated[
         Sequence[ExternalAsset], dg.Resolver.default(description="External assets, defined here once.")
     ] = field(default_factory=list)
@@ -57,6 +89,20 @@ class PythonUnit(OutputsUnit):
     ] = field(default_factory=dict)
 
     own_kind = "python"
+    must_compare = False
+    how_a_candidate_may = "Give its function a `side`, and drop `shadow: never`"
+
+    @property
+    def takes_ranges(self) -> bool:
+        """XComs belong to one window."""
+        return self.shadow is None and not self.xcoms and self.returns in ("metadata", "nothing")
+
+    @cached_property
+    def _wanted(self) -> Mapping[str, XCom]:
+        return {each.argument: XCom(each.task, each.key, each.text) for each in self.xcoms}
+
+    def declared(self) -> Declared:
+        return replace(super().declared(), xcoms=self._wanted)
 
     @cached_property
     def variables(self) -> PartitionVars:
@@ -80,6 +126,10 @@ class PythonUnit(OutputsUnit):
         super().refuse_faults(resolved=resolved)
         _ = self.variables
         self._find_module()
+        named = [*self.variables.names, *(each.argument for each in self.xcoms)]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            reason = f"`arguments` and `xcoms` have {', '.join(twice)} more than once"
+            raise BadUnit(self.unit, reason, "Keep one of them")
 
     def external_assets(self) -> list[dg.AssetSpec]:
         return [
@@ -96,25 +146,54 @@ class PythonUnit(OutputsUnit):
         return _code_references(self._find_module().origin)
 
     def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
-        if side is Side.LEGACY:
-            windows = moments_to_write(
-                context, self.legacy_unit, self.times, Settings.from_process(self.root)
-            )
-        else:
-            windows = moments_of_run(context, self.times)
-            self.refuse_legacy_places(windows)
+        windows = (
+            self.windows_of_side(context, side) if self.takes_ranges else [self.window_of_side(context, side)]
+        )
         # In a run over many windows, each call returns its own facts.
         facts: dict[Moment, Mapping[str, Any]] = {}
         with self.tries.of(context):
             function = self._load_function()
             for window in windows:
-                arguments = self.variables.for_window(window)
-                called = f"{self.function}({arguments})"
-                context.log.info(f"{self.unit} {side.value}: {window}, {called}")
-                with time_limit(context, f"{called} of {window}", self.timeout):
-                    returned = function(**arguments, side=side.value)
-                facts[window] = returned if isinstance(returned, Mapping) else {}
+                returned = self._call(context, side, window, function)
+                is_fact = self.returns == "metadata" and isinstance(returned, Mapping)
+                facts[window] = returned if is_fact else {}
         yield from self._materializations(context, facts)
+
+    def _call(
+        self, context: dg.AssetExecutionContext, side: Side, window: Moment, function: Callable[..., Any]
+    ) -> Any:
+        store, settings = self.window_store(side, window), Settings.from_process(self.root)
+        xcoms = XComs(
+            self.legacy_unit,
+            context.run.run_id,
+            store,
+            self.returns,
+            lambda: records_of_others(
+                context,
+                self.legacy_unit,
+                store,
+                settings,
+                self.records_of_legacy(context, side, window),
+            ),
+        )
+        arguments = self.variables.for_window(window)
+        called = f"{self.function}({', '.join(filter(None, (str(arguments), *self._wanted)))})"
+        context.log.info(f"{self.unit} {side.value}: {window}, {called}")
+        told = {SIDE: side.value} if self._is_told(function) else {}
+        with xcoms.leaving() as leave, time_limit(context, f"{called} of {window}", self.timeout):
+            returned = function(**arguments, **xcoms.given(self._wanted), **told)
+            leave(returned)
+        return returned
+
+    def _is_told(self, function: Callable[..., Any]) -> bool:
+        """Whether the function is told its side. Raises BadUnit if it has to be, and cannot."""
+        takes = inspect.signature(function).parameters
+        if SIDE in takes or any(each.kind is each.VAR_KEYWORD for each in takes.values()):
+            return True
+        if self.shadow != "never":
+            reason = f"{self.function} takes no `{SIDE}`, by which it would know where a candidate writes"
+            raise BadUnit(self.unit, reason, "Give it one, or declare `shadow: never` and `because`")
+        return False
 
     def _materializations(
         self, context: dg.AssetExecutionContext, facts: Mapping[Moment, Mapping[str, Any]]

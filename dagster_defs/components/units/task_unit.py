@@ -7,17 +7,21 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 
 from dagster_defs.adapters.airflow.task_process import OF_PYTHON
+from dagster_defs.adapters.airflow.task_store import WindowStore
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run
+from dagster_defs.components.runs.window_records import OfLegacy
 from dagster_defs.components.units.before import Before
 from dagster_defs.components.units.outputs import UnitOutput
-from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit
+from dagster_defs.components.units.outputs_unit import Outputs, OutputsUnit, output_key
 from dagster_defs.errors import BadUnit, CandidateRefused, ParityError
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
-from dagster_defs.windows import Moment, PartitionVars
+from dagster_defs.usecases.shadow.legacy_records import LegacyRecords
+from dagster_defs.usecases.shadow.standing import EventLog
+from dagster_defs.windows import Moment, Occasion, PartitionVars
 
 
 @dataclass
@@ -53,13 +57,15 @@ class TaskUnit(OutputsUnit):
         """False: Airflow's run has one data interval."""
         return False
 
+    must_compare = True  # whether a candidate that leaves nothing to compare is a fault
+
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
         if self.shadow == "never" and not self.because.strip():
             raise BadUnit(self.unit, "`shadow: never` has no `because`", "Say why it must not be done twice")
         if self.because.strip() and self.shadow != "never":
             raise BadUnit(self.unit, "`because` is given without `shadow: never`", "Give both, or neither")
-        if not self.never_compared and not self.compared_keys():
+        if self.must_compare and not self.never_compared and not self.compared_keys():
             reason = "a candidate may run, but no output has a `file`, `folder` or `table` to compare"
             raise BadUnit(self.unit, reason, "Declare one of an output, or `shadow: never` and `because`")
 
@@ -74,17 +80,39 @@ class TaskUnit(OutputsUnit):
         """The one window of the run, once it is certain that this side may run it."""
         if side is Side.CANDIDATE and (why := self.never_compared):
             raise self.refused(f"it may not run as a candidate: {why}", self.how_a_candidate_may)
-        windows = (
-            moments_to_write(context, self.legacy_unit, self.times, Settings.from_process(self.root))
-            if side is Side.LEGACY
-            else moments_of_run(context, self.times)
-        )
+        windows = self.windows_of_side(context, side)
         if len(windows) > 1:
             reason = f"Airflow's run has one window, but this one has {len(windows)}"
             raise self.refused(reason, "Run one partition at a time")
-        if side is Side.CANDIDATE:
-            self.refuse_legacy_places(windows)
         return windows[0]
+
+    def windows_of_side(self, context: dg.AssetExecutionContext, side: Side) -> Sequence[Moment]:
+        """The windows of the run, once it is certain that this side may write them."""
+        if side is Side.LEGACY:
+            return moments_to_write(context, self.legacy_unit, self.times, Settings.from_process(self.root))
+        windows = moments_of_run(context, self.times)
+        self.refuse_legacy_places(windows)
+        return windows
+
+    def window_store(self, side: Side, window: Moment) -> WindowStore:
+        """What the tasks of the window left behind on that side."""
+        settings = Settings.from_process(self.root)
+        return WindowStore.of(settings.task_store, side, self.legacy_unit.dag_id, window)
+
+    def records_of_legacy(
+        self, context: dg.AssetExecutionContext, side: Side, window: Moment
+    ) -> OfLegacy | None:
+        """For a candidate: what legacy's tasks of the window left behind."""
+        if side is Side.LEGACY:
+            return None
+        log = EventLog(context.instance, Settings.from_process(self.root))
+        key = output_key(self.written[0].key)
+        event = (
+            log.last_write_in(key, window.run_id)
+            if isinstance(window, Occasion)
+            else log.last_write(key, self.partitions.key_of(window))
+        )
+        return LegacyRecords(log, self.legacy_unit, window, event, context.log.warning).read
 
     how_a_candidate_may = "Declare its outputs in its YAML, and drop `shadow: never`"
 
