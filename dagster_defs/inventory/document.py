@@ -97,6 +97,15 @@ class Outlet:
 
 
 @dataclass(frozen=True, slots=True)
+class Email:
+    """Whom Airflow mails of a task's failures. Without addresses nobody."""
+
+    to: tuple[str, ...] = ()
+    on_failure: bool = True
+    on_retry: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """`templated` are the raw fields; a field that names a template file contains that file's text. `callbacks` maps
     each kind, such as `on_failure_callback`, to the dotted names of functions. `start` and `end` (both included, ISO
@@ -107,7 +116,7 @@ class Task:
     that is not known. `group`: the id of its task group, or empty. `waits`: None for anything but a sensor that waits
     for another DAG, and in an older inventory. `outlets`: the datasets or assets that its success is an event of.
     `returns`: what becomes of the value of its callable: `nothing`, an `xcom`, or `multiple_outputs`, one for each key
-    of it besides; empty without a callable, or in an older inventory."""
+    of it besides; empty without a callable, or in an older inventory. `email`: None in an older inventory."""
 
     dag_id: str
     task_id: str
@@ -141,6 +150,7 @@ class Task:
     waits: ExternalSensor | None = None
     outlets: tuple[Outlet, ...] = ()
     returns: str = ""
+    email: Email | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +342,7 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
                 Outlet(str(each["name"] or ""), str(each["uri"] or "")) for each in task.get("outlets") or ()
             ),
             returns=str(code.get("returns") or ""),
+            email=_email(task),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(
@@ -372,6 +383,15 @@ def _external_sensor(waits: Any) -> ExternalSensor | None:
         {str(each["start"]): tuple(map(str, each["dates"])) for each in waits["asks"]},
         str(waits["asks_unknown"] or ""),
     )
+
+
+def _email(task: Mapping[str, Any]) -> Email | None:
+    if "email" not in task:
+        return None
+    email = task["email"]
+    if email is None:
+        return Email()
+    return Email(tuple(map(str, email["to"])), bool(email["on_failure"]), bool(email["on_retry"]))
 
 
 def _names(listed: Any) -> tuple[str, ...] | None:

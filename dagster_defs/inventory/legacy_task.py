@@ -10,7 +10,7 @@ from typing import Any
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Draft
 from dagster_defs.inventory.operator_kinds import MARKERS, why_servers, why_version
-from dagster_defs.inventory.scaffold import plain_attributes
+from dagster_defs.inventory.scaffold import mailed, plain_attributes
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.windows import CronTicks
 
@@ -72,7 +72,7 @@ def _as_it_is(
     if not task.mapped and not refusals and not draft.gaps and (other := better(whole.dag, task)) is not None:
         draft = replace(draft, notes=(*draft.notes, *other.notes))
         if other.attributes is not None:
-            made = {"unit": draft.unit, **attributes, **other.attributes}
+            made = {"unit": draft.unit, **attributes, **mailed(task), **other.attributes}
             return replace(draft, operator=made, operator_type=other.type)
     refusals += filter(None, (why_servers(task.classes), why_version(version), why_events(task)))
     if refusals:

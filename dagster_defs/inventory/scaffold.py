@@ -20,6 +20,16 @@ from dagster_defs.windows import CronTicks, OccasionKind, WindowList, compile_te
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
 ON_FAILURE = "on_failure_callback"
+#: What a component Alerts calls the occasion of each kind of callback.
+CAUSES = {
+    ON_FAILURE: "failure",
+    "on_success_callback": "success",
+    "on_retry_callback": "retry",
+    "on_execute_callback": "execute",
+    "on_skipped_callback": "skipped",
+    "sla_miss_callback": "late",
+    "deadline": "late",
+}
 MIRRORED = ("build", "run", "snapshot", "seed", "test")
 # One run can cover many windows only if the rows between the two bounds are exactly the window's.
 BOUNDED = frozenset({Convention.HALF_OPEN, Convention.PREVIOUS_DAY})
@@ -180,7 +190,8 @@ def _limits(task: Task, attributes: _Attributes) -> None:
 
 
 def _callbacks(dag: Dag, task: Task, place: Place, attributes: _Attributes) -> None:
-    """The first of the task's failure callbacks that Dagster can call; every other callback is a gap."""
+    """The first of each of the task's callbacks that Dagster can call; every other callback is a gap."""
+    attributes.values |= mailed(task)
     of_task = task.callbacks.get(ON_FAILURE, ())
     mirrored = next((function for function in of_task if not place.refusal(function)), None)
     if mirrored:
@@ -190,16 +201,34 @@ def _callbacks(dag: Dag, task: Task, place: Place, attributes: _Attributes) -> N
             f"Dagster cannot call {of_task[0]} when a run fails, {place.refusal(of_task[0])}: name a function as "
             "on_failure that does the same"
         )
-    settled = (id(task), ON_FAILURE, mirrored or (of_task or [""])[0])
+    settled = {(id(task), ON_FAILURE, mirrored or (of_task or [""])[0])}
+    for name, kind in (("on_success", "on_success_callback"), ("on_retry", "on_retry_callback")):
+        if called := next((each for each in task.callbacks.get(kind, ()) if not place.refusal(each)), None):
+            attributes.values[name] = called
+            settled.add((id(task), kind, called))
     left = [
-        f"{whose} {kind} {function}"
+        (f"{whose} {kind} {function}", CAUSES[kind])
         for whose, holder in (("the task's", task), ("the DAG's", dag))
         for kind, functions in holder.callbacks.items()
         for function in functions
-        if (id(holder), kind, function) != settled
+        if (id(holder), kind, function) not in settled
     ]
     if left:
-        attributes.gaps.append(f"Dagster does not call {', '.join(left)}")
+        named, causes = (
+            ", ".join(name for name, _ in left),
+            ", ".join(dict.fromkeys(cause for _, cause in left)),
+        )
+        remedy = f"have a component Alerts tell of it, by a route with causes: [{causes}]"
+        attributes.gaps.append(f"Dagster does not call {named}: {remedy}")
+
+
+def mailed(task: Task) -> Mapping[str, Any]:
+    """The attributes of a mirror that mails as Airflow does; none if nobody gets a mail."""
+    email = task.email
+    if email is None or not email.to:
+        return {}
+    on = [name for name, holds in (("failure", email.on_failure), ("retry", email.on_retry)) if holds]
+    return {"email": list(email.to), **({"email_on": on} if len(on) < 2 else {})}
 
 
 def _plain(seconds: float) -> float:

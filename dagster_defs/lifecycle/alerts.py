@@ -38,7 +38,7 @@ class Alert:
 
     `owner`: the orchestrator whose run counts for the window. `owners`: of the assets. `reason`: why, its last lines
     at the end. `todo`: what to do, a command where there is one. `link`: of the Dagster run. `mail_to`: the addresses
-    that Airflow's `email` has.
+    that Airflow's `email` has. `calls`: functions of the team, by dotted path, that nobody else has called.
     """
 
     cause: Cause
@@ -56,6 +56,7 @@ class Alert:
     link: str = ""
     run_id: str = ""
     mail_to: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
 
     @property
     def subject_of(self) -> str:
@@ -79,11 +80,12 @@ class Alert:
             "link": self.link,
             "run_id": self.run_id,
             "mail_to": list(self.mail_to),
+            "calls": list(self.calls),
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Alert:
-        lists = {name: tuple(map(str, document[name])) for name in ("owners", "todo", "mail_to")}
+        lists = {name: tuple(map(str, document[name])) for name in ("owners", "todo", "mail_to", "calls")}
         return cls(
             **{**document, **lists, "cause": Cause(document["cause"]), "at": datetime_of(document["at"])}
         )
@@ -151,6 +153,7 @@ def receivers_of(alert: Alert, routes: Sequence[Route], everybody: Sequence[str]
     return tuple(dict.fromkeys(name for route in routes if route.takes(alert) for name in route.receivers))
 
 
+CALLED = "on_failure "  # begins the name of a receiver that is a function of the team
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0  # seconds between two tries of a receiver that cannot be reached
 KEPT_DAYS = 30  # for which a fact is remembered, so that nobody is told of it twice
 GIVEN_UP_DAYS = 3  # after which nobody needs to be told any more
@@ -187,7 +190,8 @@ class Outbox:
                 continue
             known[alert.identity] = now
             names = receivers_of(alert, address, everybody)
-            waiting += [Addressed(replace(alert, mail_to=()), name, now) for name in names]
+            waiting += [Addressed(replace(alert, mail_to=(), calls=()), name, now) for name in names]
+            waiting += [Addressed(alert, f"{CALLED}{path}", now) for path in alert.calls]
             if alert.mail_to and mail:
                 waiting.append(Addressed(alert, mail, now))
         return replace(self, known=known, waiting=tuple(waiting))

@@ -121,14 +121,14 @@ class Declared:
 
     `runs` is a dbt command or the dotted path of a function; `nodes` are the unique ids that dbt would execute, without
     sources, and None if the unit runs no dbt. `reads` and `writes` are asset keys, a dbt source as `source:name.table`.
-    `retry_delay`, `timeout` (per try) and `sla` (after a window's end) are in seconds. `on_failure` is the dotted path
-    of the function that is called when a run has failed for good. `operator_itself`: Airflow's own engine renders and
-    runs the operator, and calls the task's callbacks. `unsure`: why `nodes` may not be all that dbt would execute in
-    each window. `full_refresh`: whether dbt gets that option. `fields`: the operator's templated fields that
-    `variables` has instead of a function's arguments, first the one that says what runs. `environment`: variables that
-    are set for dbt alone; `required`: names of those that Dagster's own environment must have; `labels`: names of those
-    that name the run. `beside`: what it runs beside dbt, and for whom. `xcoms`: arguments of a function that are
-    XComs, which `variables` does not have.
+    `retry_delay`, `timeout` (per try) and `sla` (after a window's end) are in seconds. `on_failure`, `on_success`
+    and `on_retry` are dotted paths of functions that are called then; a failure is one for good. `operator_itself`:
+    Airflow's own engine renders and runs the operator, and calls the task's callbacks. `unsure`: why `nodes` may not be
+    all that dbt would execute in each window. `full_refresh`: whether dbt gets that option. `fields`: the operator's
+    templated fields that `variables` has instead of a function's arguments, first the one that says what runs.
+    `environment`: variables that are set for dbt alone; `required`: names of those that Dagster's own environment must
+    have; `labels`: names of those that name the run. `beside`: what it runs beside dbt, and for whom. `xcoms`:
+    arguments of a function that are XComs, which `variables` does not have.
     """
 
     runs: str
@@ -146,6 +146,8 @@ class Declared:
     max_active_runs: int = 16
     depends_on_past: bool = False
     on_failure: str | None = None
+    on_success: str | None = None
+    on_retry: str | None = None
     mail: TaskMail = NO_MAIL
     operator_itself: bool = False
     fields: tuple[str, ...] = ()

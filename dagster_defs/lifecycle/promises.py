@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.lifecycle.agreement import Agreement, Facet
+from dagster_defs.lifecycle.alerts import Cause
+from dagster_defs.lifecycle.mail_of_tasks import NO_MAIL, TaskMail
 from dagster_defs.lifecycle.mirrors import Declared
 
 DEFAULT_POOL = "default_pool"
@@ -43,48 +45,94 @@ def pool_facet(task: Task, declared: Declared) -> Facet:
 
 
 def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
-    """The task's failure callback compared with the mirror's.
+    """The task's callbacks and mails compared with the mirror's.
 
-    A mirror that calls nothing, or calls something where Airflow does not, differs. Callbacks that a mirror cannot call
-    are undetermined: the inventory does not show whether anybody misses them. So is a function other than Airflow's,
-    which may do the same.
+    A mirror that calls nothing where Airflow calls a failure callback, calls something where Airflow does not, or mails
+    to others, differs. Callbacks that a mirror does not call are undetermined: the inventory does not show whether
+    anybody misses them. So is a function other than Airflow's, which may do the same.
     """
-    theirs, mine = task.callbacks.get(ON_FAILURE, ()), declared.on_failure
-    legacy = "; ".join([*_named("", task.callbacks), *_named("DAG's ", dag.callbacks)]) or "none"
-    declares = mine or "none"
+    legacy = "; ".join(
+        [*_named("", task.callbacks), *_named("DAG's ", dag.callbacks), *_mailed(_mail_of(task))]
+    )
+    mine = {kind: path for kind, path in _called(declared).items() if path}
+    own = [*mine.values(), *_mailed(declared.mail)]
+    declares = "the task's own" if declared.operator_itself else "; ".join(own) or "none"
     count = sum(len(named) for holder in (dag, task) for named in holder.callbacks.values()) or 1
-    if declared.operator_itself:
-        theirs = ()  # Airflow calls the task's own callbacks
-        declares = "the task's own"
-    if theirs and mine is None:
-        detail = f"nobody is notified of a failure that Airflow does not see. Write on_failure: {theirs[0]}"
-        return Facet("callbacks", Agreement.DIFFERS, legacy, declares, detail, count)
-    if mine and not theirs:
-        return Facet("callbacks", Agreement.DIFFERS, legacy, declares, f"Airflow does not call {mine}", count)
+    # Airflow calls the task's own callbacks, and sends its mails, if it runs the operator itself.
+    theirs = {} if declared.operator_itself else task.callbacks
+    differing = [
+        *_differing(theirs, mine),
+        *([] if declared.operator_itself else _mails_differ(task, declared)),
+    ]
+    if differing:
+        detail = "; ".join(differing)
+        return Facet("callbacks", Agreement.DIFFERS, legacy or "none", declares, detail, count)
     unsure = [
-        *_same(theirs, mine),
+        *(each for kind, path in mine.items() for each in _same(theirs.get(kind, ()), path)),
         *(f"Dagster does not call {name}" for name in _not_called(dag, task, declared)),
     ]
     if not unsure:
-        return Facet("callbacks", Agreement.AGREES, legacy, declares, compared=count)
-    detail = f"{'; '.join(unsure)}. If you need it, call it from a Dagster sensor or hook, {ACCEPT}"
-    return Facet("callbacks", Agreement.UNDETERMINED, legacy, declares, detail, count)
+        return Facet("callbacks", Agreement.AGREES, legacy or "none", declares, compared=count)
+    detail = f"{'; '.join(unsure)}. If you need it, have a component Alerts tell of it, {ACCEPT}"
+    return Facet("callbacks", Agreement.UNDETERMINED, legacy or "none", declares, detail, count)
 
 
-def _same(theirs: Sequence[str], mine: str | None) -> Iterator[str]:
-    if mine and mine not in theirs:
+def _called(declared: Declared) -> Mapping[str, str | None]:
+    """By Airflow's name of the callback, the function that the mirror calls."""
+    return {
+        ON_FAILURE: declared.on_failure,
+        "on_success_callback": declared.on_success,
+        "on_retry_callback": declared.on_retry,
+    }
+
+
+def _differing(theirs: Mapping[str, Sequence[str]], mine: Mapping[str, str]) -> Iterator[str]:
+    if (named := theirs.get(ON_FAILURE)) and ON_FAILURE not in mine:
+        yield f"nobody is notified of a failure that Airflow does not see. Write on_failure: {named[0]}"
+    yield from (f"Airflow does not call {path}" for kind, path in mine.items() if not theirs.get(kind))
+
+
+def _mail_of(task: Task) -> TaskMail:
+    email = task.email
+    if email is None or not email.to:
+        return NO_MAIL
+    on = {Cause.FAILURE: email.on_failure, Cause.RETRY: email.on_retry}
+    return TaskMail(email.to, frozenset(cause for cause, holds in on.items() if holds))
+
+
+def _mailed(mail: TaskMail) -> Iterator[str]:
+    if mail.to:
+        yield f"mail to {', '.join(mail.to)} on {' and '.join(sorted(mail.on))}"
+
+
+def _mails_differ(task: Task, declared: Declared) -> Iterator[str]:
+    """Nothing if the inventory is too old to tell."""
+    if task.email is None:
+        return
+    theirs, mine = _mail_of(task), declared.mail
+    if (set(theirs.to), theirs.to and theirs.on) != (set(mine.to), mine.to and mine.on):
+        said = ("; ".join(_mailed(mail)) or "no mail" for mail in (theirs, mine))
+        legacy, own = said
+        yield f"Airflow sends {legacy}, the mirror {own}. Write email and email_on as in Airflow"
+
+
+def _same(theirs: Sequence[str], mine: str) -> Iterator[str]:
+    if theirs and mine not in theirs:
         yield f"Dagster calls {mine} where Airflow calls {', '.join(theirs)}: check that it does the same"
 
 
 def _not_called(dag: Dag, task: Task, declared: Declared) -> Iterator[str]:
-    """Callbacks that a mirror cannot declare, and failure callbacks in addition to the one that it declares."""
-    if declared.operator_itself:
-        yield from _named("the DAG's ", dag.callbacks)
-        return
-    mine, theirs = declared.on_failure, task.callbacks.get(ON_FAILURE, ())
-    besides = tuple(name for name in theirs if name != mine) if mine in theirs else ()
-    own = {kind: named for kind, named in task.callbacks.items() if kind != ON_FAILURE}
-    yield from _named("the task's ", own | ({ON_FAILURE: besides} if besides else {}))
+    """Callbacks that a mirror does not declare, and those in addition to the one that it declares."""
+    if not declared.operator_itself:
+        mine = _called(declared)
+        left = {
+            kind: tuple(name for name in named if name != mine.get(kind))
+            if mine.get(kind) in named
+            else named
+            for kind, named in task.callbacks.items()
+            if mine.get(kind) is None or mine[kind] in named
+        }
+        yield from _named("the task's ", {kind: named for kind, named in left.items() if named})
     yield from _named("the DAG's ", dag.callbacks)
 
 

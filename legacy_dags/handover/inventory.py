@@ -1395,7 +1395,7 @@ def describe(error: BaseException) -> str:
 
 CALLBACKS = (
     "on_execute_callback", "on_failure_callback", "on_success_callback", "on_retry_callback", "on_skipped_callback",
-    "sla_miss_callback",
+    "sla_miss_callback", "deadline",
 )  # fmt: skip
 #: Arguments that are not templates and yet change what a command does or when a sensor succeeds.
 SETTINGS = (
@@ -1493,14 +1493,32 @@ def _pods_are_changed(task: Any) -> set[str]:
     return {"pod_mutation_hook"} if len(manager.hook.pod_mutation_hook.get_hookimpls()) > 1 else set()
 
 
+def callback_name(callback: Any) -> str:
+    """A deadline alert of Airflow 3 has a callback, which has the path of its function."""
+    path = getattr(getattr(callback, "callback", None), "path", None)
+    if not isinstance(path, str):
+        return callable_name(callback)
+    module, _, name = path.rpartition(".")
+    return f"{shown_module(module)}.{name}"
+
+
 def callbacks(holder: Any) -> dict[str, list[str]]:
     named = {}
     for name in CALLBACKS:
         value = getattr(holder, name, None)
         functions = value if isinstance(value, (list, tuple)) else [value]
-        if names := [callable_name(function) for function in functions if function is not None]:
+        if names := [callback_name(function) for function in functions if function is not None]:
             named[name] = names
     return named
+
+
+def email_of(task: Any) -> dict[str, Any] | None:
+    """Whom Airflow mails of the task's failures; None if nobody."""
+    addresses = getattr(task, "email", None)
+    listed = re.split(r"\s*[,;]\s*", addresses) if isinstance(addresses, str) else addresses or ()
+    to = [str(address).strip() for address in listed if str(address).strip()]
+    on = {f"on_{kind}": bool(getattr(task, f"email_on_{kind}", True)) for kind in ("failure", "retry")}
+    return {"to": to, **on} if to and any(on.values()) else None
 
 
 def params_of(holder: Any, values: Values) -> dict[str, Any]:
@@ -1950,6 +1968,7 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "task_group": getattr(group, "group_id", None) or None,
         "owner": task.owner,
         "callbacks": callbacks(task),
+        "email": email_of(task),
         "inlets": assets_of(getattr(task, "inlets", None)),
         "outlets": assets_of(getattr(task, "outlets", None)),
         "params": params_of(task, values),

@@ -182,7 +182,8 @@ def test_callbacks_that_dagster_cannot_call_are_gaps(scaffolded: Any, tmp_path: 
         "Dagster cannot call airflow.providers.slack.notifications.SlackNotifier when a run fails" in cannot
     )
     assert not_called.endswith(
-        "Dagster does not call the task's on_retry_callback orders.note, the DAG's sla_miss_callback orders.late"
+        "Dagster does not call the task's on_retry_callback orders.note, the DAG's sla_miss_callback orders.late: "
+        "have a component Alerts tell of it, by a route with causes: [retry, late]"
     )
     [unit] = verify_mirrors(
         Settings.from_process(),
@@ -190,6 +191,35 @@ def test_callbacks_that_dagster_cannot_call_are_gaps(scaffolded: Any, tmp_path: 
         read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
     )
     assert unit.differing == ("callbacks",)
+
+
+def test_who_is_mailed_and_called_is_the_mirrors(scaffolded: Any, tmp_path: Path) -> None:
+    """Airflow's addresses and the functions that Dagster can call are in the YAML, which verifies; a deadline of
+    Airflow 3 is a gap that names the cause of an alert."""
+    (tmp_path / "pyproject.toml").touch()
+    shutil.copytree(ROOT / "legacy_dags" / "include", tmp_path / "legacy_dags" / "include")
+    own = ["include.alerts.report_failure"]
+    told = {f"on_{kind}_callback": own for kind in ("failure", "retry", "success")}
+    mail = {"to": ["ada@example.com"], "on_failure": True, "on_retry": False}
+    given = task("marts", "dbt run -s orders_per_day", callbacks=told, email=mail)
+    written = scaffolded(dag("orders", given, callbacks={"deadline": ["orders.too_late"]}))["orders"]
+
+    [mirror] = list(yaml.safe_load_all(Path(written["path"]).read_text()))
+    attributes = mirror["attributes"]
+    assert {attributes[f"on_{kind}"] for kind in ("failure", "retry", "success")} == {*own}
+    assert (attributes["email"], attributes["email_on"]) == (["ada@example.com"], ["failure"])
+    [gap] = written["gaps"]
+    assert gap.endswith(
+        "Dagster does not call the DAG's deadline orders.too_late: have a component Alerts tell of it, by a route "
+        "with causes: [late]"
+    )
+    [unit] = verify_mirrors(
+        Settings.from_process(),
+        mirrors_below(tmp_path),
+        read_inventory(tmp_path / "inventory.json", tmp_path / "parity.yaml"),
+    )
+    [facet] = [facet for facet in unit.facets if facet.name == "callbacks"]
+    assert (facet.agrees.value, "ada@example.com on failure" in facet.mirror) == ("undetermined", True)
 
 
 def test_a_gap_that_many_tasks_have_is_said_once(scaffolded: Any) -> None:

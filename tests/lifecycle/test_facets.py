@@ -9,10 +9,11 @@ import pytest
 
 from dagster_defs.adapters.dagster.partitions import partitioned
 from dagster_defs.inventory import Convention, Invocation, Kind, NamedWindow, Selection, UnitReading
-from dagster_defs.inventory.document import Dag, Schedule, Task
+from dagster_defs.inventory.document import Dag, Email, Schedule, Task
 from dagster_defs.inventory.records import RenderedCall
 from dagster_defs.inventory.team import LegacyDbt, Team
 from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle.alerts import Cause
 from dagster_defs.lifecycle.facets import (
     Agreement,
     Facet,
@@ -22,6 +23,7 @@ from dagster_defs.lifecycle.facets import (
     facets_of,
     not_in_inventory,
 )
+from dagster_defs.lifecycle.mail_of_tasks import TaskMail
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.lifecycle.runtime_facet import Runtime
 from dagster_defs.lifecycle.settings import FACETS
@@ -151,6 +153,15 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
         pytest.param(Case(task={"depends_on_past": True}), "depends_on_past", "", id="in any order"),
         pytest.param(Case(task={"callbacks": {"on_failure_callback": ("alerts.page",)}}), "callbacks",
                      "on_failure: alerts.page", id="nobody is told"),
+        pytest.param(Case(task={"email": Email(("ada@example.com",))}), "callbacks",
+                     "Airflow sends mail to ada@example.com on failure and retry, the mirror no mail", id="no mail"),
+        pytest.param(Case(task={"email": Email()}, declared={"mail": TaskMail(("ada@example.com",))}), "callbacks",
+                     "Airflow sends no mail, the mirror mail to ada@example.com", id="a mail of its own"),
+        pytest.param(Case(task={"email": Email(("ada@example.com",), on_retry=False)},
+                          declared={"mail": TaskMail(("ada@example.com",))}), "callbacks",
+                     "on failure, the mirror mail to ada@example.com on failure and retry", id="more mails"),
+        pytest.param(Case(declared={"on_retry": "alerts.note"}), "callbacks", "Airflow does not call alerts.note",
+                     id="a retry callback of its own"),
         pytest.param(Case(declared={"on_failure": "alerts.page"}), "callbacks", "Airflow does not call alerts.page",
                      id="somebody is told who was not"),
     ],
@@ -230,6 +241,20 @@ def test_a_callback_without_a_place_is_undetermined(
     assert message in facet.detail
     assert "gates: {undetermined: [callbacks]}" in facet.detail
     assert facet.compared == sum(len(named) for named in (*own.values(), *dag.values()))
+
+
+def test_mails_and_callbacks_of_every_kind_agree() -> None:
+    """The same addresses on the same occasions, and the same functions, agree; an inventory without mails says
+    nothing about them."""
+    told = {f"on_{kind}_callback": (f"alerts.{kind}",) for kind in ("failure", "success", "retry")}
+    mine = {f"on_{kind}": f"alerts.{kind}" for kind in ("failure", "success", "retry")}
+    mail = TaskMail(("ada@example.com", "bob@example.com"), frozenset({Cause.FAILURE}))
+    theirs = Email(("bob@example.com", "ada@example.com"), on_retry=False)
+    case = Case(task={"callbacks": told, "email": theirs}, declared={**mine, "mail": mail})
+
+    assert case.facets()["callbacks"].agrees is Agreement.AGREES
+    older = replace(case, task={"callbacks": told})
+    assert older.facets()["callbacks"].agrees is Agreement.AGREES
 
 
 def test_an_order_that_lineage_knows_agrees() -> None:

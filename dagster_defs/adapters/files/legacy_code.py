@@ -108,6 +108,13 @@ class LegacyFunction:
         except (SyntaxError, ValueError, NoSlice):
             return None  # then importing it raises why not
 
+    def call(self, *arguments: Any) -> Any:
+        """Raises LookupError if there is no such function, and what it raises itself."""
+        function = self.load()
+        if function is None:
+            raise LookupError(f"module {self.module!r} has no function {self.name!r}")
+        return function(*arguments)
+
 
 def _each_longer(module: str) -> Iterator[str]:
     """`a`, `a.b`, `a.b.c`; empty for an invalid module name."""

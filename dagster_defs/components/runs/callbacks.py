@@ -1,4 +1,4 @@
-"""Airflow's `on_failure_callback` for runs whose failure Airflow does not see: calls the same function."""
+"""Airflow's callbacks of a task for runs that Airflow does not see: calls the same functions."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,66 +12,54 @@ from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.components.runs.run_window import occasion_of_run
 from dagster_defs.errors import NotOwner, ParityError
 from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.lifecycle.callback_context import about_window, callback_context
 from dagster_defs.settings import Settings
 from dagster_defs.windows import EventSchedule, Times
 
 
 @dataclass(frozen=True, slots=True)
-class FailedTask:
-    """The part of Airflow's `task_instance` that a callback reads. `run_id` is Dagster's."""
+class Callbacks:
+    """`functions`: by the name of the attribute in YAML that has them, such as `on_failure`."""
 
-    dag_id: str
-    task_id: str
-    run_id: str
-    try_number: int
-    log_url: str
-    map_index: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class OnFailure:
     unit: Unit
     times: Times
-    function: LegacyFunction
+    functions: Mapping[str, LegacyFunction]
 
     @contextmanager
     def of(self, context: dg.AssetExecutionContext) -> Iterator[None]:
-        """Call the function once if the block fails and no further try is due.
+        """Call `on_failure` once if the block fails and no further try is due, `on_retry` if one is, and `on_success`
+        if it does not fail.
 
-        It is not called for a run that Airflow's proxy launched, because Airflow calls the task's callback itself, nor
+        None is called for a run that Airflow's proxy launched, because Airflow calls the task's callbacks itself, nor
         for a run that was refused because Dagster does not own the unit, nor for a run that somebody terminated.
         """
         try:
             yield
-        except (dg.RetryRequested, NotOwner):
+        except NotOwner:
+            raise
+        except dg.RetryRequested as request:
+            self._call("on_retry", context, request.__cause__)
             raise
         except Exception as error:
-            if tags.AIRFLOW_TRY not in context.run.tags:
-                self._tell(context, error)
+            self._call("on_failure", context, error)
             raise
+        else:
+            self._call("on_success", context, None)
 
-    def _tell(self, context: dg.AssetExecutionContext, failure: Exception) -> None:
+    def _call(self, name: str, context: dg.AssetExecutionContext, reason: BaseException | None) -> None:
+        if name not in self.functions or tags.AIRFLOW_TRY in context.run.tags:
+            return
+        function = self.functions[name]
         try:
-            function = self.function.load()
-            if function is None:
-                raise LookupError(f"module {self.function.module!r} has no function {self.function.name!r}")
-            context.log.info(f"calling on_failure: {self.function.path}")
-            function(self._callback_context(context, failure))
+            context.log.info(f"calling {name}: {function.path}")
+            function.call(self._context(context, reason))
         except (Exception, SystemExit) as error:
-            context.log.error(
-                f"on_failure, {self.function.path}, failed itself, so nobody was notified: {error!r}"
-            )
+            context.log.error(f"{name}, {function.path}, failed itself, so nobody was notified: {error!r}")
 
-    def _callback_context(self, context: dg.AssetExecutionContext, failure: Exception) -> Mapping[str, Any]:
+    def _context(self, context: dg.AssetExecutionContext, reason: BaseException | None) -> Mapping[str, Any]:
         """The callback's argument, with the names of Airflow's context. Many windows count as one interval."""
-        task = FailedTask(
-            self.unit.dag_id,
-            self.unit.task_id,
-            context.run.run_id,
-            context.retry_number + 1,
-            _address(context.run.run_id),
-        )
-        values = {"task_instance": task, "ti": task, "run_id": context.run.run_id, "exception": failure}
+        run_id = context.run.run_id
+        values = callback_context(self.unit, run_id, context.retry_number + 1, _address(run_id), reason)
         if isinstance(self.times, EventSchedule):
             return {**values, **_of_occasion(context)}
         keys = context.partition_key_range
@@ -80,7 +68,7 @@ class OnFailure:
         except ParityError:  # a partition of one of the unit's former schedules
             return values
         start, end = windows[0].start, windows[-1].end
-        return {**values, "data_interval_start": start, "data_interval_end": end, "logical_date": start}
+        return {**values, **about_window(start, end, start)}
 
 
 def _of_occasion(context: dg.AssetExecutionContext) -> Mapping[str, Any]:
@@ -88,8 +76,7 @@ def _of_occasion(context: dg.AssetExecutionContext) -> Mapping[str, Any]:
         occasion = occasion_of_run(context)
     except ParityError:
         return {}
-    bounds = {"data_interval_start": occasion.start, "data_interval_end": occasion.end}
-    return {**bounds, "logical_date": occasion.logical_date}
+    return about_window(occasion.start, occasion.end, occasion.logical_date)
 
 
 def _address(run_id: str) -> str:

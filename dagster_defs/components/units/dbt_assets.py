@@ -110,9 +110,7 @@ class DefinedUnit(DbtMirror, Protocol):
 
     def made_before(self) -> Sequence[dg.AssetDep]: ...
 
-    def telling_of_failure(
-        self, context: dg.AssetExecutionContext, side: Side
-    ) -> AbstractContextManager[None]: ...
+    def calling_back(self, context: dg.AssetExecutionContext, side: Side) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True)
@@ -256,7 +254,7 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         def one_try() -> Iterator[Any]:
             with (
-                unit.telling_of_failure(context, nodes.side),
+                unit.calling_back(context, nodes.side),
                 unit.tries.of(context),
                 beating(context, unit.legacy_unit, nodes.side, unit.root),
             ):

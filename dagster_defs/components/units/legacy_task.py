@@ -66,9 +66,11 @@ class LegacyTask(ProcessUnit):
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)
-        if self.on_failure:
-            reason = "`on_failure` would be called in addition to the operator's own callbacks, which Airflow calls"
-            raise BadUnit(self.unit, reason, "Drop `on_failure`")
+        for name in self.callbacks:
+            reason = (
+                f"`{name}` would be called in addition to the operator's own callbacks, which Airflow calls"
+            )
+            raise BadUnit(self.unit, reason, f"Drop `{name}`")
         if self.email:
             reason = (
                 "`email` would get a mail in addition to the operator's own, which Airflow's engine sends"

@@ -141,7 +141,7 @@ class OutputsUnit(UnitComponent):
 
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         """One try of the work."""
-        with self.telling_of_failure(context, side):
+        with self.calling_back(context, side):
             yield from self.work(context, side)
 
     def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:

@@ -1,6 +1,6 @@
 """Whom a unit's runs tell how they went, as its DAG did in Airflow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import dagster as dg
 
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
-from dagster_defs.components.runs.callbacks import OnFailure
+from dagster_defs.components.runs.callbacks import Callbacks
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.alerts import Cause
@@ -27,6 +27,14 @@ class Telling(dg.Resolvable):
             description="Airflow's `on_failure_callback`, a dotted path: for runs that Airflow did not launch.",
             examples=["include.alerts.report_failure"],
         ),
+    ] = field(default=None, kw_only=True)
+    on_success: Annotated[
+        str | None,
+        dg.Resolver.default(description="Airflow's `on_success_callback`, likewise."),
+    ] = field(default=None, kw_only=True)
+    on_retry: Annotated[
+        str | None,
+        dg.Resolver.default(description="Airflow's `on_retry_callback`, likewise."),
     ] = field(default=None, kw_only=True)
     email: Annotated[
         Sequence[str],
@@ -57,21 +65,25 @@ class Telling(dg.Resolvable):
     def legacy_function(self, path: str) -> LegacyFunction:
         raise NotImplementedError
 
+    @property
+    def callbacks(self) -> Mapping[str, str]:
+        """The dotted paths that are declared, by attribute."""
+        named = {"on_failure": self.on_failure, "on_success": self.on_success, "on_retry": self.on_retry}
+        return {name: path for name, path in named.items() if path}
+
     def refuse_bad_callbacks(self) -> None:
         """Detects a missing callback before the day it is needed, without importing anything. Raises BadUnit."""
-        if self.on_failure is None:
-            return
-        if reason := self.legacy_function(self.on_failure).refusal():
-            raise BadUnit(
-                str(self.legacy_unit),
-                f"`on_failure` names {self.on_failure!r}, and {reason}",
-                "Fix `on_failure` or `python_path` in its YAML",
-            )
+        for name, path in self.callbacks.items():
+            if reason := self.legacy_function(path).refusal():
+                raise BadUnit(
+                    str(self.legacy_unit),
+                    f"`{name}` names {path!r}, and {reason}",
+                    f"Fix `{name}` or `python_path` in its YAML",
+                )
 
-    def telling_of_failure(
-        self, context: dg.AssetExecutionContext, side: Side
-    ) -> AbstractContextManager[None]:
-        """Call `on_failure` if the block fails for good. Nobody is notified of a candidate's failure."""
-        if self.on_failure is None or side is Side.CANDIDATE:
+    def calling_back(self, context: dg.AssetExecutionContext, side: Side) -> AbstractContextManager[None]:
+        """Call its callbacks after the block. Nobody is notified of a candidate."""
+        if not self.callbacks or side is Side.CANDIDATE:
             return nullcontext()
-        return OnFailure(self.legacy_unit, self.times, self.legacy_function(self.on_failure)).of(context)
+        functions = {name: self.legacy_function(path) for name, path in self.callbacks.items()}
+        return Callbacks(self.legacy_unit, self.times, functions).of(context)

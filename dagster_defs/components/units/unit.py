@@ -141,6 +141,8 @@ class UnitComponent(MirrorComponent, Telling, dg.Resolvable):
             max_active_runs=self.schedule.max_active_runs,
             depends_on_past=self.depends_on_past,
             on_failure=self.on_failure,
+            on_success=self.on_success,
+            on_retry=self.on_retry,
             mail=self.mail,
             **what,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ from dagster_defs.adapters.dagster.kept_values import keep, kept
 from dagster_defs.adapters.receivers.sending import send
 from dagster_defs.errors import NotDelivered
 from dagster_defs.lifecycle.alert_text import headline
-from dagster_defs.lifecycle.alerts import Alert, Outbox
-from dagster_defs.lifecycle.receivers import Alerting
+from dagster_defs.lifecycle.alerts import CALLED, Addressed, Alert, Outbox
+from dagster_defs.lifecycle.receivers import Alerting, Receiver
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -22,13 +22,15 @@ SENSOR, WATCH = "alerts/sensor", "alerts/watch"  # who keeps an outbox: no two p
 
 @dataclass
 class Delivery:
-    """`name`: of its outbox. `say`: gets a line for each alert that is delivered or not."""
+    """`name`: of its outbox. `say`: gets a line for each alert that is delivered or not. `call`: calls a
+    function of the team, by its dotted path."""
 
     instance: dg.DagsterInstance
     alerting: Alerting
     name: str
     say: Callable[[str], None]
     outbox: Outbox
+    call: Callable[[Alert, str], None] | None = None
 
     @classmethod
     def of(
@@ -64,9 +66,7 @@ class Delivery:
             if each.receiver in unreached:  # its alerts come in order, and nobody waits for it more than once
                 continue
             try:
-                if each.receiver not in receivers:
-                    raise NotDelivered(each.receiver, "no YAML declares it any more", lasting=True)
-                send(receivers[each.receiver], each.alert)
+                self._hand_over(each, receivers)
             except NotDelivered as error:
                 self.outbox = self.outbox.failed(each, error.why, now, lasting=error.lasting)
                 self.say(f"{headline(each.alert)}: {each.receiver} was not told: {error.why}")
@@ -75,6 +75,17 @@ class Delivery:
                 self.outbox = self.outbox.delivered(each)
                 self.say(f"{headline(each.alert)}: {each.receiver} was told")
             self._keep(looked)
+
+    def _hand_over(self, each: Addressed, receivers: Mapping[str, Receiver]) -> None:
+        if each.receiver in receivers:
+            send(receivers[each.receiver], each.alert)
+        elif each.receiver.startswith(CALLED) and self.call is not None:
+            try:
+                self.call(each.alert, each.receiver.removeprefix(CALLED))
+            except (Exception, SystemExit) as error:  # whatever a team's function raises
+                raise NotDelivered(each.receiver, repr(error), lasting=True) from error
+        else:
+            raise NotDelivered(each.receiver, "no YAML declares it any more", lasting=True)
 
     def _keep(self, looked: datetime | None) -> None:
         if looked is not None:

@@ -39,6 +39,7 @@ def tell(
         delivery.deliver((), now, looked=now, is_spent=is_spent)
         return []
     watched = Watched.of(settings, mirrors)
+    delivery.call = watched.call
     runs = RunLook(instance, watched, alerting.wants).since(since, now)
     absences = Absences(instance, watched, alerting, places_in(instance))
     found = [*runs.alerts, *_absent(absences, since, now)]

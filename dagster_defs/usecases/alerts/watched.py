@@ -7,10 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dagster_defs.adapters.dagster.api import address_of_run
+from dagster_defs.adapters.files.legacy_code import LegacyFunction
 from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.adapters.store.seam import Contents
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Stage, Unit, UnitState, state_of
+from dagster_defs.lifecycle.alerts import Alert
+from dagster_defs.lifecycle.callback_context import about_window, callback_context
 from dagster_defs.lifecycle.histories import Histories, Unmoved
 from dagster_defs.lifecycle.mirrors import Mirror
 from dagster_defs.older_python import datetime_of
@@ -84,6 +87,17 @@ class Watched:
             window = self.mirrors[unit].partitions.window_of(partition)
             return between(window.start.isoformat(), window.end.isoformat())
         return ""
+
+    def call(self, alert: Alert, path: str) -> None:
+        """Call a function of the team as Airflow would have called it. Raises whatever it raises."""
+        unit = Unit(alert.dag, alert.task)
+        mirror = self.mirrors[unit]
+        log = alert.link or alert.run_id
+        context = callback_context(unit, alert.run_id, 1, log, RuntimeError(alert.reason))
+        with suppress(ParityError):
+            window = mirror.partitions.window_of(alert.partition)
+            context.update(about_window(window.start, window.end, window.start))
+        LegacyFunction(path, mirror.python_folder).call(context)
 
     def link(self, run_id: str) -> str:
         """Empty if nobody has said where Dagster answers."""

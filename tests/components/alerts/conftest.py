@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,13 @@ def fails_once(side):
         raise OSError("the share is not there yet")
 
 
+def tell(context):
+    task = context["task_instance"]
+    bounds = [context[name].isoformat() for name in ("data_interval_start", "data_interval_end")]
+    with (here / "told").open("a") as told:
+        told.write(" ".join([f"{task.dag_id}.{task.task_id}", *bounds, task.log_url]) + "\\n")
+
+
 def is_killed(side):
     os._exit(9)
 """
@@ -66,10 +74,12 @@ def slack() -> Iterator[Hook]:
 
 @dataclass
 class Alerted:
-    """`receivers`: the attributes of the component Alerts."""
+    """`receivers`: the attributes of the component Alerts. `module`: of the unit's functions, a name of its own for
+    each test, because Python imports a name once."""
 
     project: Project
     receivers: dict[str, Any] = field(default_factory=dict)
+    module: str = field(default_factory=lambda: f"alert_functions_{time.monotonic_ns()}")
 
     @property
     def instance(self) -> dg.DagsterInstance:
@@ -81,10 +91,10 @@ class Alerted:
         bring_to(root / "owned", UNIT, Stage.RETIRED)
         folder = root / "alert_code"
         folder.mkdir(exist_ok=True)
-        (folder / "alert_functions.py").write_text(CODE)
+        (folder / f"{self.module}.py").write_text(CODE)
         declared = {
             "unit": str(UNIT), "schedule": {**NEW_YORK_DAYS, "end": "2024-03-20"},
-            "function": f"alert_functions.{function}", "python_path": folder.name,
+            "function": f"{self.module}.{function}", "python_path": folder.name,
             "outputs": [{"key": "thing"}], "owners": ["team:data-platform"], **attributes,
         }  # fmt: skip
         self.project.declare("own", ("PythonUnit", declared))

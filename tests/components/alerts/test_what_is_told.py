@@ -76,6 +76,29 @@ def test_a_killed_process_is_a_failure(hooked: Alerted, hook: Hook) -> None:
     )
 
 
+def test_the_callback_of_a_killed_process_is_called(hooked: Alerted, hook: Hook) -> None:
+    """`on_failure`, which the killed process would have called, is called by the sensor, once, with Airflow's names."""
+    hooked.declare("is_killed", on_failure=f"{hooked.module}.tell")
+    hooked.tick()
+    child = os.fork()
+    if child == 0:
+        hooked.run()
+        os._exit(1)
+    os.waitpid(child, 0)
+    [run] = hooked.instance.get_runs()
+    hooked.instance.report_run_failed(run, "its worker is gone")
+
+    said = hooked.tick()
+
+    assert f"own.python 2024-03-09 failed: on_failure {hooked.module}.tell was told" in said
+    hooked.tick()
+    told = (hooked.project.estate.root / "alert_code" / "told").read_text().splitlines()
+    assert told == [
+        "own.python 2024-03-09T11:00:00+00:00 2024-03-10T10:00:00+00:00 "
+        f"http://dagster.example:3000/runs/{run.run_id}"
+    ]
+
+
 def test_airflows_addresses_get_failures_and_retries(alerted: Alerted, mailbox: Mailbox) -> None:
     """`email` of a task gets a mail of the try that another follows, and one of the last, whatever routes say."""
     alerted.receivers = {"email": [mail_of(mailbox, to=[])]}

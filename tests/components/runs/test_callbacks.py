@@ -142,6 +142,20 @@ def test_the_log_has_an_address_where_dagster_has_one(
     assert code.told[0]["log"] == f"http://dagster.example:3000/runs/{result.run_id}"
 
 
+def test_tries_and_successes_are_told_to_who_asks(
+    run: Callable[..., dg.ExecuteInProcessResult], code: Code
+) -> None:
+    """`on_retry` gets the reason of the try that another follows, `on_success` no reason, `on_failure` nothing."""
+    tell = f"{code.module}.tell"
+    result = run("fails_once", retries=1, retry_delay=0, on_retry=tell, on_success=tell)
+
+    assert result.success
+    assert [(told["try"], told["exception"]) for told in code.told] == [
+        (1, "OSError('the share is not there')"),
+        (2, "None"),
+    ]
+
+
 def test_a_run_over_many_windows_is_told_of_as_one(
     run: Callable[..., dg.ExecuteInProcessResult], code: Code
 ) -> None:

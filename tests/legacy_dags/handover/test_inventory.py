@@ -420,6 +420,12 @@ def test_facts_of_dag_and_tasks(zoo: Exported) -> None:
     assert second["execution_timeout_seconds"] == 300
     assert second["task_group"] == "group"
     assert second["callbacks"]["on_failure_callback"] == ["templates.report"]
+    assert second["email"] == {
+        "to": ["ada@example.com", "bob@example.com"],
+        "on_failure": True,
+        "on_retry": False,
+    }
+    assert zoo.task("templates", "group.first")["email"] is None
     assert second["retries"] == 2
     assert second["retry_delay_seconds"] == 30
     assert zoo.task("templates", "group.first")["pool"] == "narrow"

@@ -191,6 +191,56 @@ def test_create_cron_data_intervals(setting: str, occasion: str, tmp_path: Path)
     assert flipped.dags["bare"]["schedule"]["occasion"] == occasion
 
 
+def test_deadlines_and_mails_are_there(tmp_path: Path) -> None:
+    """The function of a deadline alert is named as a callback of the DAG, whether there is one or a list, and a task's
+    addresses are there."""
+    if not AIRFLOW3_PYTHON.exists():
+        pytest.skip("no Airflow 3 environment here; `make test` makes it")
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    (dags / "promised.py").write_text(DEADLINES)
+    done = export(AIRFLOW3_PYTHON, dags, tmp_path / "out.json", MARCH)
+    assert done.returncode == 0, done.stderr
+    exported = Exported(tmp_path / "out.json", done.stderr, "airflow3")
+
+    assert exported.dags["one"]["callbacks"] == {"deadline": ["promised.too_late"]}
+    assert exported.dags["two"]["callbacks"] == {"deadline": ["promised.too_late", "promised.much_too_late"]}
+    assert exported.task("one", "mailed")["email"] == {
+        "to": ["ada@example.com"],
+        "on_failure": True,
+        "on_retry": False,
+    }
+
+
+DEADLINES = """
+from datetime import timedelta
+
+import pendulum
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+
+
+async def too_late(**context):
+    pass
+
+
+async def much_too_late(**context):
+    pass
+
+
+def by(function, hours):
+    return DeadlineAlert(DeadlineReference.DAGRUN_LOGICAL_DATE, timedelta(hours=hours), AsyncCallback(function))
+
+
+start = pendulum.datetime(2024, 1, 1)
+with DAG("one", schedule="0 6 * * *", start_date=start, deadline=by(too_late, 1)):
+    BashOperator(task_id="mailed", bash_command="exit 0", email=["ada@example.com"], email_on_retry=False)
+with DAG("two", schedule="0 6 * * *", start_date=start, deadline=[by(too_late, 1), by(much_too_late, 2)]):
+    BashOperator(task_id="plain", bash_command="exit 0")
+"""
+
 BARE = """
 import pendulum
 from airflow.sdk import DAG

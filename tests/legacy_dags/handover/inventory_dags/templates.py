@@ -114,6 +114,8 @@ with DAG(
             trigger_rule="all_done",
             execution_timeout=timedelta(minutes=5),
             on_failure_callback=[report],
+            email="ada@example.com, bob@example.com",
+            email_on_retry=False,
         )
         first >> second
     StubbornOperator(task_id="stubborn", bash_command="echo {{ ds }}")
