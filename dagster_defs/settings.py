@@ -21,7 +21,7 @@ from typing import Any
 from dagster_defs.older_python import tomllib
 
 _AROUND_THIS_PACKAGE = Path(__file__).resolve().parents[1]  # a checkout, or an environment's packages
-LOG_IN = ("USER", "PASSWORD", "TOKEN", "TOKEN_URL", "HEADERS", "LOGIN", "CA", "CERT")
+LOG_IN = ("USER", "PASSWORD", "TOKEN", "TOKEN_URL", "HEADERS", "LOGIN", "CA", "CERT", "MWAA")
 _CHANGING = threading.RLock()
 # The environment as stored, and as read: hundreds of units ask, and each copy of it would be decoded anew.
 _snapshot: tuple[Mapping[bytes, bytes], Mapping[str, str]] | None = None
@@ -188,7 +188,7 @@ class Settings:
 
     @property
     def way_into_dagster(self) -> Mapping[str, str]:
-        return {each: self._value(f"DAGSTER_{each}") for each in LOG_IN}
+        return {each: self._value(f"DAGSTER_{each}") for each in LOG_IN if each != "MWAA"}
 
     @property
     def dagster_plus_token(self) -> str:

@@ -1,4 +1,5 @@
-"""How a server lets this program in: user and password, a token, a token endpoint, headers, or a team's function.
+"""How a server lets this program in: user and password, a token, a token endpoint, a session of Amazon MWAA, headers,
+or a team's function.
 
 Whatever is asked for is kept for the process, and asked for again once a server answers 401.
 """
@@ -23,8 +24,9 @@ _LOCK = threading.Lock()
 class Login:
     """`name`: what the variables begin with that say so, for messages. `token`: a bearer token. `token_url`: where user
     and password are exchanged for one. `headers`: of every request. `function`: `module:function`, which is given the
-    server's address and returns headers. `ca`: the file of the CAs that vouch for the server. `cert`: the file of a
-    client certificate, or that file and its key's, with a comma between them."""
+    server's address and returns headers. `mwaa`: the name of an environment of Amazon MWAA. `ca`: the file of the CAs
+    that vouch for the server. `cert`: the file of a client certificate, or that file and its key's, with a comma
+    between them."""
 
     name: str = ""
     user: str = ""
@@ -35,11 +37,12 @@ class Login:
     function: str = ""
     ca: str = ""
     cert: str = ""
+    mwaa: str = ""
 
     @classmethod
     def of(cls, name: str, values: Mapping[str, str]) -> Login:
         """`values`: by the rest of the variables' names. Raises BadLogin for what cannot be understood."""
-        ways = [way for way in ("TOKEN", "TOKEN_URL", "LOGIN") if values.get(way)]
+        ways = [way for way in ("TOKEN", "TOKEN_URL", "LOGIN", "MWAA") if values.get(way)]
         if len(ways) > 1:
             both = " and ".join(f"{name}_{way}" for way in ways)
             raise BadLogin(name, f"{both} are set, and each is a way of its own", "Keep one of them")
@@ -55,18 +58,19 @@ class Login:
             values.get("LOGIN", ""),
             values.get("CA", ""),
             values.get("CERT", ""),
+            values.get("MWAA", ""),
         )
 
     @property
     def basic(self) -> tuple[str, str] | None:
         """User and password, unless they are for the token endpoint, or something else lets this program in."""
-        if self.token or self.token_url or self.function or not (self.user or self.password):
+        if self.token or self.renews or not (self.user or self.password):
             return None
         return self.user, self.password
 
     @property
     def renews(self) -> bool:
-        return bool(self.token_url or self.function)
+        return bool(self.token_url or self.function or self.mwaa)
 
     def headers_for(
         self, server: str, exchange: Callable[[], str], *, anew: bool = False
@@ -84,8 +88,15 @@ class Login:
         with _LOCK:
             key = (self, server)
             if anew or key not in _KEPT:
-                _KEPT[key] = self._called(server) if self.function else _bearer(exchange())
+                _KEPT[key] = self._asked_for(server, exchange)
             return {**own, **_KEPT[key]}
+
+    def _asked_for(self, server: str, exchange: Callable[[], str]) -> Mapping[str, str]:
+        if self.mwaa:
+            from dagster_defs.adapters.http.mwaa import session_of
+
+            return session_of(self.mwaa, server, f"{self.name}_MWAA")
+        return self._called(server) if self.function else _bearer(exchange())
 
     def _called(self, server: str) -> Mapping[str, str]:
         where, (module, colon, name) = f"{self.name}_LOGIN", self.function.partition(":")
