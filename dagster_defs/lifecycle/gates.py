@@ -281,7 +281,8 @@ def _asked(gate: Gate, move: Move, unit: Unit, live: Live, settings: GateSetting
                 yield Blocker(
                     gate,
                     f"{', '.join(live.waiting)} would wait for {unit.dag_id} in Airflow, where it no longer runs",
-                    "Retire what waits first, or remove the sensor or the dependency",
+                    f"Let Dagster tell Airflow from then on: parity echo-test {unit.dag_id}. Or retire what waits "
+                    "first, or remove the sensor or the dependency",
                 )
         case Gate.AIRFLOW:
             if live.airflow:

@@ -3,6 +3,7 @@
 from dagster_defs.render.text.alerts import print_watch
 from dagster_defs.render.text.base import Steps, print_error, print_json, print_plain, say, warn
 from dagster_defs.render.text.doctor import print_diagnosis
+from dagster_defs.render.text.echoes import echoes_json, print_echo_test, print_echoes
 from dagster_defs.render.text.keys import print_keys
 from dagster_defs.render.text.moves import (
     continuity_json,
@@ -39,6 +40,7 @@ from dagster_defs.render.text.verdicts import (
 __all__ = [
     "Steps",
     "continuity_json",
+    "echoes_json",
     "facets_json",
     "plan_block",
     "plan_json",
@@ -46,6 +48,8 @@ __all__ = [
     "print_comparisons",
     "print_continuity",
     "print_diagnosis",
+    "print_echo_test",
+    "print_echoes",
     "print_error",
     "print_explanations",
     "print_facets",

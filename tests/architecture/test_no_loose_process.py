@@ -18,6 +18,7 @@ WITH_A_REASON = {
     "dagster_defs/adapters/processes/guardian.py": "the guardian itself, and the door",
     "tests/support/warm.py": "the server that forks has the guardian, which ends what it has forked too",
     "tests/support/warm_airflow.py": "the server that forks has the guardian, which ends what it has forked too",
+    "tests/journeys/test_waiting_in_airflow.py": "what it forks is one tick, which is killed, and it waits for that",
     "tests/legacy_dags/handover/run_dag.py": "it forks as Airflow's executor does, and waits for what it has forked",
     "tests/adapters/processes/test_processes.py": (
         "who starts and dies there is the subject; each child ends in ten minutes"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from dagster_defs.adapters.dagster.echo_tests import kept_echo_tests
 from dagster_defs.adapters.dagster.event_log import EventReader
 from dagster_defs.adapters.dagster.evidence import evidence_at, instance_at
 from dagster_defs.adapters.dagster.mirrors import Mirrors, legacy_keys, load_mirrors
@@ -19,6 +20,7 @@ from dagster_defs.inventory.document import Inventory
 from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.lifecycle import Unit, UnitState, state_of
 from dagster_defs.lifecycle.compared import Compared, lined_up, newest_partitions, runs_between
+from dagster_defs.lifecycle.echo_tests import EchoTest
 from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.histories import Histories, UnitHistory, Unmoved
@@ -48,6 +50,7 @@ class OnRecord:
       known only together with the facets.
     - `sensors`: by DAG, what in other DAGs waits for it; like `decided_by` (see `Facts`), known only with an
       inventory.
+    - `echoed`: by DAG, the test of its echo; known like `sensors`, and without what is told by it.
     - `event_runs`, `skipped`: see `event_runs` and `skipped_windows`; known only together with the evidence.
     - `broken`: the faults of mirrors that are missing from `mirrors` because of them.
     - `gates`: the settings of the sound mirrors; `mirrors` is empty if nothing more is known about them.
@@ -70,6 +73,7 @@ class OnRecord:
     decided_by: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
     event_runs: Mapping[Unit, Sequence[str]] = field(default_factory=dict)
     skipped: Mapping[Unit, Collection[str]] = field(default_factory=dict)
+    echoed: Mapping[str, EchoTest] = field(default_factory=dict)
 
     @property
     def units(self) -> list[Unit]:
@@ -81,7 +85,8 @@ class OnRecord:
     @property
     def disposed(self) -> frozenset[Unit]:
         """The tasks that a retired DAG no longer needs Airflow for: those with a mirror, sensors in whose place the
-        schedules of mirrors wait, and tasks in whose place Dagster starts another DAG that is retired already."""
+        schedules of mirrors wait, and tasks in whose place Dagster starts another DAG: one that is retired already, or
+        one in Airflow, if that was tested."""
         sensors = {
             Unit(unit.dag_id, wait.sensor) for unit, mirror in self.mirrors.items() for wait in mirror.waits
         }
@@ -92,7 +97,8 @@ class OnRecord:
             for trigger in mirror.starters.triggers
             if trigger.after
         }
-        return frozenset(sensors | triggers | self.mirrors.keys())
+        echoed = {task for test in self.echoed.values() for task in test.starts}
+        return frozenset(sensors | triggers | echoed | self.mirrors.keys())
 
     @property
     def readable_units(self) -> list[Unit]:
@@ -332,15 +338,25 @@ def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
         evidence=evidence_at(settings.dagster_home),
         mirrors=mirrors,
     )
-    declared = airflows(settings)
+    declared, home = airflows(settings), settings.dagster_home
+    echoed = kept_echo_tests(home, {unit.dag_id for unit in units}) if home else {}
     sensors: dict[str, list[Waiter]] = {}
     decided_by: dict[Unit, tuple[str, ...]] = {}
     for name, inventory in inventories.items():
         waiting = waiters(inventory).items()
-        sensors |= {dag_id: found for dag_id, found in waiting if declared.has(name, dag_id)}
+        sensors |= {
+            dag_id: untold(found, echoed.get(dag_id))
+            for dag_id, found in waiting
+            if declared.has(name, dag_id)
+        }
         own = [unit for unit in units if declared.has(name, unit.dag_id)]
         decided_by |= _decided_by(inventory, record.mirrors, own)
-    return replace(record, sensors=sensors, decided_by=decided_by)
+    return replace(record, sensors=sensors, decided_by=decided_by, echoed=echoed)
+
+
+def untold(waiting: Sequence[Waiter], test: EchoTest | None) -> list[Waiter]:
+    """Those that would wait for ever: no test has shown that Airflow can be told for them."""
+    return [each for each in waiting if test is None or str(each) not in test.heard_by]
 
 
 def _decided_by(

@@ -78,3 +78,6 @@ with dag("consumer", [LAKE]):
 
 with dag("started", None):
     says("first")
+
+with dag("returns", daily()):
+    says("runs")
