@@ -230,7 +230,8 @@ def test_a_gap_that_many_tasks_have_is_said_once(scaffolded: Any) -> None:
 
     common, *others = written["gaps"]
     assert common.startswith(
-        "orders: Dagster does not call the task's on_retry_callback orders.note (9 tasks: marts_0, "
+        "orders: Dagster does not call the task's on_retry_callback orders.note: have a component Alerts tell of "
+        "it, by a route with causes: [retry] (9 tasks: marts_0, "
     )
     assert common.endswith("and 6 more)")
     assert all(gap.startswith("orders.alone: ") for gap in others)
