@@ -36,6 +36,7 @@ _OPERATORS = re.compile(
     r"|airflow\.providers\.microsoft\.azure\.operators\.(adls|wasb_delete)\."
     r"|airflow\.providers\.(slack|telegram|discord|opsgenie|pagerduty|smtp|sendgrid|ftp|sftp|imap|redis|mongo|"
     r"elasticsearch)\.(operators|notifications)\."
+    r"|airflow_clickhouse_plugin\.(operators|sensors)\."
 )
 _PYTHON = re.compile(
     r"airflow\.(decorators|operators|sensors|providers\.standard\.\w+|sdk\.bases)\.(\w+\.)*python"
@@ -148,7 +149,7 @@ HARMLESS_METHODS = LOGGING | frozenset({
 _REQUESTS = re.compile(r"(requests|httpx)\.(get|head|options|exceptions\b.*|Response|HTTPError)")
 _AIRFLOW = re.compile(
     r"airflow\.(exceptions|models\.(variable|connection|xcom|param|taskinstance|dagrun|baseoperator)|sdk\.\w*(exceptions|"
-    r"definitions|bases)|utils|macros|decorators|providers\.[\w.]+\.hooks\.(?!subprocess|ssh|docker|kubernetes|http|dbt))"
+    r"definitions|bases)|(providers\.standard\.)?operators\.python\.get_current_context|utils|macros|decorators|providers\.[\w.]+\.hooks\.(?!subprocess|ssh|docker|kubernetes|http|dbt))"
 )
 _EXECUTES_DBT = re.compile(r"\bexecute\s+(immediate\b|dbt\s+project\b|task\b)", re.IGNORECASE)
 

@@ -15,6 +15,21 @@ from dagster_defs.lifecycle.candidate_sql import written_tables
 from dagster_defs.lifecycle.task_drafts import Undetermined, kind_of, refuse_undetermined
 
 OPERATORS = ("SQLExecuteQueryOperator", "PostgresOperator", "SnowflakeOperator")
+# Operators that run SQL which nothing here could run, compare or prove safe, by what they run it on.
+ELSEWHERE = {
+    "BigQueryInsertJobOperator": "BigQuery",
+    "BigQueryExecuteQueryOperator": "BigQuery",
+    "MySqlOperator": "MySQL",
+    "MsSqlOperator": "SQL Server",
+    "TrinoOperator": "Trino",
+    "RedshiftSQLOperator": "Redshift",
+    "RedshiftDataOperator": "Redshift",
+    "AthenaOperator": "Athena",
+    "SqliteOperator": "SQLite",
+    "OracleOperator": "Oracle",
+    "ClickHouseOperator": "ClickHouse",
+    "DatabricksSqlOperator": "Databricks",
+}
 _CONNECTIONS = ("conn_id", "postgres_conn_id", "snowflake_conn_id")
 
 
@@ -28,6 +43,10 @@ class SqlDraft:
 
 def draft_sql(dag: Dag, task: Task) -> SqlDraft | None:
     """None for an operator of another kind."""
+    name = task.classes[0].rpartition(".")[2] if task.classes[0].startswith("airflow") else ""
+    if warehouse := ELSEWHERE.get(name):
+        why = f"it runs on {warehouse}, and SQL is run and compared on DuckDB, PostgreSQL and Snowflake only"
+        return SqlDraft(None, (f"{task.dag_id}.{task.task_id} is no SqlUnit: {why}",))
     if kind_of(task) not in OPERATORS:
         return None
     try:

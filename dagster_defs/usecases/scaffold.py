@@ -22,6 +22,7 @@ from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Outcome, Written
 from dagster_defs.inventory.external_sensors import ASKED, with_waits
 from dagster_defs.inventory.legacy_task import Better, with_operators
+from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.inventory.proposals import models_built, with_comparisons
 from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.inventory.summary import Summary, summary_of
@@ -33,6 +34,7 @@ from dagster_defs.lifecycle.identity import dags_taken_twice, names_taken_twice
 from dagster_defs.lifecycle.python_tasks import draft_python
 from dagster_defs.lifecycle.sql_tasks import draft_sql
 from dagster_defs.lifecycle.ssh_tasks import draft_ssh
+from dagster_defs.lifecycle.task_drafts import Undetermined
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.inventory import ProjectsOnDisk, read_inventory
 
@@ -174,10 +176,20 @@ def _better(place: Place, preferred: Collection[str]) -> Drafting:
         if elsewhere is not None:
             return elsewhere
         if "command" in preferred and (command := draft_command(dag, task)) is not None:
-            return command
-        return draft_python(dag, task, place.refusal) if "python" in preferred else None
+            return _unless_decided(dag, task, command)
+        python = draft_python(dag, task, place.refusal) if "python" in preferred else None
+        return python and _unless_decided(dag, task, python)
 
     return better
+
+
+def _unless_decided(dag: Dag, task: Task, better: Better) -> Better:
+    """A preferred mirror that no gate would let retire is none."""
+    if better.attributes is None or not (deciders := deciders_above(dag)[task.task_id]):
+        return better
+    decide = "decides" if len(deciders) == 1 else "decide"
+    why = f"{', '.join(sorted(deciders))} {decide} whether it runs, and only a LegacyTask asks them"
+    return Better.refused(better.type, task, Undetermined(why))
 
 
 def _left(draft: DagDraft, out: Path) -> Written:

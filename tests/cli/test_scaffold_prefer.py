@@ -131,6 +131,72 @@ def test_only_what_is_preferred_replaces_the_operator(estate: Path) -> None:
     assert scaffold(estate, "--prefer", "python") == {**none, "orders.function": "PythonUnit"}
 
 
+def test_below_a_branch_the_operator_itself_stays(estate: Path) -> None:
+    """Only a LegacyTask asks whether it runs; with another mirror no gate would let its DAG retire."""
+    inventory = json.loads((estate / "inventory.json").read_text())
+    [whole] = inventory["dags"]
+    branch = task("branch", "", operator="airflow.operators.python.BranchPythonOperator", upstream=[])
+    for each in whole["tasks"]:
+        each["upstream"] = ["branch"] if each["task_id"] in ("command", "function") else []
+    whole["tasks"].append(branch)
+    (estate / "inventory.json").write_text(json.dumps(inventory))
+
+    kinds = scaffold(estate, "--prefer", "command", "--prefer", "python")
+
+    written = (estate / "dagster_defs" / "defs" / "orders" / "defs.yaml").read_text()
+    assert {name for name, kind in kinds.items() if kind == "LegacyTask"} == {
+        "orders.branch",
+        "orders.command",
+        "orders.function",
+    }
+    assert "function is no PythonUnit: branch decides whether it runs, and only a LegacyTask asks" in written
+
+
+OTHERS_SQL = (
+    "airflow.providers.google.cloud.operators.bigquery.BigQueryInsertJobOperator",
+    "airflow.providers.google.cloud.operators.bigquery.BigQueryExecuteQueryOperator",
+    "airflow.providers.mysql.operators.mysql.MySqlOperator",
+    "airflow.providers.microsoft.mssql.operators.mssql.MsSqlOperator",
+    "airflow.providers.trino.operators.trino.TrinoOperator",
+    "airflow.providers.amazon.aws.operators.redshift_sql.RedshiftSQLOperator",
+    "airflow.providers.amazon.aws.operators.redshift_data.RedshiftDataOperator",
+    "airflow.providers.sqlite.operators.sqlite.SqliteOperator",
+    "airflow.providers.snowflake.operators.snowflake.SnowflakeSqlApiOperator",
+    "airflow.providers.common.sql.operators.generic_transfer.GenericTransfer",
+    *(
+        f"airflow.providers.common.sql.operators.sql.{name}Operator"
+        for name in (
+            "SQLColumnCheck",
+            "SQLTableCheck",
+            "SQLCheck",
+            "SQLValueCheck",
+            "SQLThresholdCheck",
+            "BranchSQL",
+        )
+    ),
+    "airflow_clickhouse_plugin.operators.clickhouse.ClickHouseOperator",
+)
+
+
+@pytest.mark.parametrize("preferred", [(), ("--prefer", "command", "--prefer", "python")])
+def test_sql_that_cannot_be_compared_runs_as_it_is(estate: Path, preferred: tuple[str, ...]) -> None:
+    """Each has a mirror without a gap, and none is said to run dbt."""
+    inventory = json.loads((estate / "inventory.json").read_text())
+    sql = {
+        "sql": "select 1",
+        "configuration": {"query": {"query": "select '{{ ds }}'", "useLegacySql": False}},
+    }
+    tasks = [task(f"t{place}", "", operator=name, templated=sql) for place, name in enumerate(OTHERS_SQL)]
+    (estate / "inventory.json").write_text(json.dumps({**inventory, "dags": [dag("orders", *tasks)]}))
+
+    assert set(scaffold(estate, *preferred).items()) == {
+        (f"orders.{each['task_id']}", "LegacyTask") for each in tasks
+    }
+    written = (estate / "dagster_defs" / "defs" / "orders" / "defs.yaml").read_text()
+    assert "may run dbt" not in written
+    assert "GAP" not in written
+
+
 def test_a_preferred_mirror_loads_and_verifies(estate: Path) -> None:
     """It does what the task does, and no gate accepts that nobody has said what it writes."""
     kinds = scaffold(estate, "--prefer", "command", "--prefer", "python")

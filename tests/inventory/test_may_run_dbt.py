@@ -44,7 +44,7 @@ from airflow import DAG
 from airflow.decorators import task
 from airflow.models.baseoperator import BaseOperator
 from airflow.operators.empty import EmptyOperator
-from airflow.operators.python import PythonOperator
+from airflow.operators.python import PythonOperator, get_current_context
 from airflow.sensors.external_task import ExternalTaskSensor
 import helping
 from helping import Runner, around, helper
@@ -111,6 +111,9 @@ with DAG("d", schedule="@daily", start_date=pendulum.datetime(2024, 1, 1)):
     @task
     def flow(): helper("a")
 
+    @task
+    def asks(): return get_current_context()["ds"]
+
     @task.external_python(python="/usr/bin/python3")
     def in_another_python():
         from dbt.cli.main import dbtRunner
@@ -119,14 +122,14 @@ with DAG("d", schedule="@daily", start_date=pendulum.datetime(2024, 1, 1)):
     @task.bash
     def says_bash(): return helper("a")
 
-    flow(), in_another_python(), says_bash()
+    flow(), asks(), in_another_python(), says_bash()
 """
 OPAQUE = [
     "imports_dbt", "by_helper", "by_module", "by_class", "by_context", "by_lambda", "by_default", "by_system",
     "by_popen", "by_eval", "by_import", "posts", "by_decorator", "by_partial", "own_operator", "own_subclass", "flow",
     "says_bash",
 ]  # fmt: skip
-HARMLESS = ["clean", "gets", "own_calm", "empty", "waits"]
+HARMLESS = ["clean", "gets", "own_calm", "empty", "waits", "asks"]
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +197,7 @@ def test_dbt_in_another_python_is_seen(units: dict[str, UnitReading]) -> None:
         ("airflow.providers.apache.spark.operators.spark_submit.SparkSubmitOperator", False),
         ("airflow.providers.fivetran.operators.fivetran.FivetranOperator", False),
         ("company.operators.EmptyOperator", False),
+        ("airflow_clickhouse_plugin.operators.clickhouse.ClickHouseOperator", True),
     ],
 )
 def test_operators_are_decided_by_knowledge(operator: str, is_known: bool) -> None:

@@ -124,9 +124,31 @@ def test_names_of_tables_that_move_are_not_guessed() -> None:
     )
 
 
-def test_other_operators_are_not_its_matter() -> None:
-    """BigQuery's dialect is none that could be compared."""
-    other = task(classes=("airflow.providers.google.cloud.operators.bigquery.BigQueryInsertJobOperator",))
+@pytest.mark.parametrize(
+    ("operator", "warehouse"),
+    [
+        ("airflow.providers.google.cloud.operators.bigquery.BigQueryInsertJobOperator", "BigQuery"),
+        ("airflow.providers.google.cloud.operators.bigquery.BigQueryExecuteQueryOperator", "BigQuery"),
+        ("airflow.providers.mysql.operators.mysql.MySqlOperator", "MySQL"),
+        ("airflow.providers.amazon.aws.operators.redshift_data.RedshiftDataOperator", "Redshift"),
+        ("airflow_clickhouse_plugin.operators.clickhouse.ClickHouseOperator", "ClickHouse"),
+    ],
+)
+def test_what_runs_on_another_warehouse_says_so(operator: str, warehouse: str) -> None:
+    """Its SQL could be neither run here nor compared, so no mirror pretends to."""
+    draft = drafted(task(classes=(operator,)))
+
+    assert draft.attributes is None
+    [note] = draft.notes
+    assert note.startswith(
+        f"orders.daily is no SqlUnit: it runs on {warehouse}, and SQL is run and compared on "
+    )
+
+
+@pytest.mark.parametrize("name", ["airflow.operators.email.EmailOperator", "shop.MySqlOperator"])
+def test_other_operators_are_not_its_matter(name: str) -> None:
+    """One of the team's own may do anything, whatever it is called."""
+    other = task(classes=(name,))
 
     schedule = Schedule("@daily", "cron", "0 0 * * *", "UTC", False)
     assert draft_sql(Dag("orders", schedule, "UTC", (other,)), other) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -147,6 +148,7 @@ def trade(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     python = PYTHONS[request.param]
     root, airflows = tmp_path_factory.mktemp("trade"), tmp_path_factory.mktemp("airflows")
     (root / "pyproject.toml").write_text('[tool.dg]\ndirectory_type = "project"\n')
+    shutil.copytree(PROJECT, root / "dbt", ignore=shutil.ignore_patterns("target"))
     (root / "legacy_dags").mkdir()
     (root / "legacy_dags" / "trade.py").write_text(DAG_FILE)
     inventory = root / "inventory.json"
@@ -160,7 +162,7 @@ def trade(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     }
     effects = (airflows / "effects").read_text().splitlines()
     out = root / "own_defs"
-    arguments = [str(inventory), "--dbt-project", str(PROJECT), "--out", str(out), "--prefer", "python"]
+    arguments = [str(inventory), "--dbt-project", str(root / "dbt"), "--out", str(out), "--prefer", "python"]
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(root)
         outcome = CliRunner().invoke(cli.app, ["scaffold", *arguments])
