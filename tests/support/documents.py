@@ -42,7 +42,8 @@ def fenced(text: str, language: str) -> list[str]:
 
 
 def all_documents() -> list[Document]:
-    return [Document(path) for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])]
+    below = [path for folder in ("docs", "deploy") for path in (ROOT / folder).rglob("*.md")]
+    return [Document(path) for path in sorted([*ROOT.glob("*.md"), *below])]
 
 
 def document(path: str) -> Document:
