@@ -18,7 +18,8 @@ from dagster_defs.usecases.alerts.watched import Watched, between
 if TYPE_CHECKING:
     import dagster as dg
 
-RUNS = 200  # that one look reads
+RUNS, PAGES = 200, 10  # that one query reads, and queries of one look
+INSTANT = timedelta(microseconds=1)
 OVERLAP = timedelta(
     minutes=5
 )  # clocks of two machines; facts that are found twice are known by their identity
@@ -35,7 +36,7 @@ OF_STEPS = {
 
 @dataclass(frozen=True)
 class RunsRead:
-    """`until`: where the next look begins. `records`: of the runs that were looked at."""
+    """`until`: where the next look begins."""
 
     alerts: Sequence[Alert]
     until: datetime
@@ -53,21 +54,30 @@ class RunLook:
         """Of runs that have changed since then, the oldest first; as many as one look may read."""
         import dagster as dg
 
-        changed = dg.RunsFilter(updated_after=looked - OVERLAP)
-        records = self.instance.get_run_records(
-            changed, limit=RUNS, order_by="update_timestamp", ascending=True
-        )
-        alerts = [alert for record in records for alert in self._of(record.dagster_run)]
+        runs, until = self._changed(looked - OVERLAP)
+        alerts = [alert for run in runs for alert in self._of(run)]
         if any(self._asked_of(unit, QUIET - {Cause.SUCCESS}) for unit in self.watched.mirrors):
             # A try that is followed by another changes no run: it is read from those that go on.
-            live = self.instance.get_run_records(
-                dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]), limit=RUNS
+            live = self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]), limit=RUNS)
+            alerts += [alert for run in live for alert in self._of(run)]
+        return RunsRead(alerts, until or now)
+
+    def _changed(self, since: datetime) -> tuple[Sequence[dg.DagsterRun], datetime | None]:
+        """Page by page; and where the next look begins if there are more than one look reads, else None."""
+        import dagster as dg
+
+        found: dict[str, dg.DagsterRun] = {}
+        for _ in range(PAGES):
+            records = self.instance.get_run_records(
+                dg.RunsFilter(updated_after=since), limit=RUNS, order_by="update_timestamp", ascending=True
             )
-            alerts += [alert for record in live for alert in self._of(record.dagster_run)]
-        until = now
-        if len(records) == RUNS:
-            until = max(record.update_timestamp for record in records)
-        return RunsRead(alerts, until)
+            found |= {record.dagster_run.run_id: record.dagster_run for record in records}
+            if len(records) < RUNS:
+                return [*found.values()], None
+            # Several runs may have changed at one moment: the last one is read again, unless it fills a page.
+            last = records[-1].update_timestamp
+            since = max(last - INSTANT, since + INSTANT)
+        return [*found.values()], since + OVERLAP
 
     def _asked_of(self, unit: Unit, causes: Collection[Cause]) -> bool:
         mail = self.watched.mirrors[unit].promised.mail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -139,3 +140,26 @@ def test_a_secret_is_in_no_message(everywhere: Alerted, hook: Hook) -> None:
 
     assert "hook was not told" in said
     assert "s3cret" not in said
+
+
+def test_a_night_of_failures_is_told_of_whole(
+    everywhere: Alerted, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More failed runs than one query reads, and then than one look reads, are all told of, each once."""
+    monkeypatch.setattr("dagster_defs.usecases.alerts.runs.RUNS", 2)
+    everywhere.declare("fails")
+    everywhere.tick()
+    days = [f"2024-03-{day:02}" for day in range(4, 9)]
+    for day in days:
+        everywhere.run((day, day))
+    everywhere.tick()
+    assert sorted(each["partition"] for each in hook.documents) == days
+
+    monkeypatch.setattr("dagster_defs.usecases.alerts.runs.PAGES", 1)
+    monkeypatch.setattr("dagster_defs.usecases.alerts.runs.OVERLAP", timedelta(microseconds=1))
+    more = [f"2024-03-{day:02}" for day in range(9, 14)]
+    for day in more:
+        everywhere.run((day, day))
+    for _ in more:
+        everywhere.tick()
+    assert sorted(each["partition"] for each in hook.documents) == [*days, *more]
