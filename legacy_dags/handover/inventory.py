@@ -1890,7 +1890,17 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
 def _library_folders() -> tuple[str, ...]:
     import sysconfig
 
-    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+    own = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return tuple(own | {path for path in sys.path if path and _has_installed_packages(path)})
+
+
+def _has_installed_packages(folder: str) -> bool:
+    """Whether pip has installed into it, for this user (as in Airflow's own images) or as a target. What is on Python's
+    path inside of such a folder may be the team's."""
+    if next(Path(folder).glob("*.dist-info"), None) is None:
+        return False
+    is_theirs = Path(folder).name in ("site-packages", "dist-packages")
+    return is_theirs or not any(other.startswith(folder.rstrip(os.sep) + os.sep) for other in sys.path)
 
 
 def _is_teams(item: Any) -> bool:

@@ -189,3 +189,45 @@ def test_the_teams_home_is_the_dag_files_own(version: str, tmp_path: Path) -> No
     [dag] = document["dags"]
     assert sorted(task["task_id"] for task in dag["tasks"]) == ["dbt_items_daily", "dbt_orders_daily"]
     assert sorted(path for path in home.rglob("*") if "__pycache__" not in path.parts) == before
+
+
+KIT = """
+from airflow.models.baseoperator import BaseOperator
+
+class {name}(BaseOperator):
+    def execute(self, context):
+        return 1
+"""
+USES_KITS = """
+import pendulum
+from airflow import DAG
+from bought_kit import Bought
+from own_kit import Own
+from target_kit import Targeted
+
+with DAG("kits", schedule="@daily", start_date=pendulum.datetime(2024, 1, 1)):
+    Bought(task_id="bought"), Targeted(task_id="targeted"), Own(task_id="own")
+"""
+
+
+def test_what_pip_has_installed_for_a_user_is_no_code_of_the_team(tmp_path: Path) -> None:
+    """Airflow's own images install everything into a folder of the user; a DAGs folder's own modules are the team's,
+    also if somebody has installed into the folder around it."""
+    user, target, around = tmp_path / "lib" / "site-packages", tmp_path / "target", tmp_path / "around"
+    dags = around / "dags"
+    for folder, name in ((user, "Bought"), (target, "Targeted"), (around, "Around")):
+        (folder / f"{name.lower()}-1.0.dist-info").mkdir(parents=True)
+    dags.mkdir()
+    (user / "bought_kit.py").write_text(KIT.format(name="Bought"))
+    (target / "target_kit.py").write_text(KIT.format(name="Targeted"))
+    (dags / "own_kit.py").write_text(KIT.format(name="Own"))
+    (dags / "kits.py").write_text(USES_KITS)
+    out = tmp_path / "inventory.json"
+    path = ":".join(map(str, (user, target, around)))
+
+    done = export(PYTHONS["airflow2"], dags, out, ("2024-03-01", "2024-03-02"), PYTHONPATH=path)
+
+    assert done.returncode == 0, done.stderr
+    [dag] = json.loads(out.read_text())["dags"]
+    of_team = {task["task_id"] for task in dag["tasks"] if task["reaches"] is not None}
+    assert of_team == {"own"}
