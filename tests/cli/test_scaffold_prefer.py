@@ -152,6 +152,30 @@ def test_below_a_branch_the_operator_itself_stays(estate: Path) -> None:
     assert "function is no PythonUnit: branch decides whether it runs, and only a LegacyTask asks" in written
 
 
+@pytest.mark.parametrize(
+    ("callbacks", "kind"),
+    [
+        ({"on_failure_callback": ["shop.export"]}, "PythonUnit"),
+        ({"on_failure_callback": ["shop.<lambda>"]}, "LegacyTask"),
+        ({"on_failure_callback": ["shop.export", "shop.export"]}, "LegacyTask"),
+        ({"on_execute_callback": ["shop.export"]}, "LegacyTask"),
+    ],
+)
+def test_what_the_task_calls_is_called(estate: Path, callbacks: dict[str, list[str]], kind: str) -> None:
+    """By the mirror if it can; otherwise the operator itself stays, whose callbacks Airflow's own engine calls."""
+    inventory = json.loads((estate / "inventory.json").read_text())
+    [whole] = inventory["dags"]
+    for each in whole["tasks"]:
+        each["callbacks"] = callbacks if each["task_id"] == "function" else {}
+    (estate / "inventory.json").write_text(json.dumps(inventory))
+
+    assert scaffold(estate, "--prefer", "python")["orders.function"] == kind
+
+    written = (estate / "dagster_defs" / "defs" / "orders" / "defs.yaml").read_text()
+    assert ("on_failure: shop.export" in written) is (kind == "PythonUnit")
+    assert ("is called by a LegacyTask only" in written) is (kind == "LegacyTask")
+
+
 OTHERS_SQL = (
     "airflow.providers.google.cloud.operators.bigquery.BigQueryInsertJobOperator",
     "airflow.providers.google.cloud.operators.bigquery.BigQueryExecuteQueryOperator",
