@@ -1,8 +1,4 @@
-"""Signs of life of runs that are at work: each beats as long as its process lives, and whoever looks counts the beats.
-
-No clock decides. A run is declared lost only if its beats stand still for as long as somebody who reaches the store has
-looked, and only at that count: one more beat, and the declaration fails.
-"""
+"""Signs of life of runs, in a folder beside the ledger."""
 
 from __future__ import annotations
 
@@ -11,44 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
 from dagster_defs.adapters.files import atomic
+from dagster_defs.adapters.store.seam import Heartbeat
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable
 
 FOLDER = "heartbeats"
 _PATIENCE = 10.0  # seconds to wait for another process's beat, which takes milliseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """Of a unit's step in a run. `lost`: it was declared so, and must write nothing any more."""
-
-    run_id: str
-    unit: str
-    count: int
-    lost: bool = False
-
-
-class Heartbeats(Protocol):
-    """Every method raises a ParityError if the store is not there or cannot be written."""
-
-    def beat(self, run_id: str, unit: str) -> bool:
-        """Once more, or for the first time; False if the run was declared lost."""
-        ...
-
-    def rest(self, run_id: str, unit: str) -> None:
-        """Forget it: the step is no longer at work."""
-        ...
-
-    def all(self) -> Sequence[Heartbeat]: ...
-
-    def declare_lost(self, heartbeat: Heartbeat) -> bool:
-        """False if it has beaten since, or rests."""
-        ...
 
 
 @dataclass(frozen=True)

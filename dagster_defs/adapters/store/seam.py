@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dagster_defs.adapters.processes.collector import collector_paused
-from dagster_defs.adapters.store.heartbeats import Heartbeats
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.errors import LedgerUnreadable
 from dagster_defs.lifecycle import Unit
@@ -41,6 +40,38 @@ class Contents:
     def histories(self) -> Histories:
         with collector_paused():
             return histories(self.entries, lambda index: f"{self.place} {self.numbers[index]}", self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Of a unit's step in a run. `lost`: it was declared so, and must write nothing any more."""
+
+    run_id: str
+    unit: str
+    count: int
+    lost: bool = False
+
+
+class Heartbeats(Protocol):
+    """Signs of life of runs that are at work: each beats as long as its process lives, and whoever looks counts them.
+
+    No clock decides. A run is declared lost only at a count: one more beat, and the declaration fails. Every method
+    raises a ParityError if the store is not there or cannot be written.
+    """
+
+    def beat(self, run_id: str, unit: str) -> bool:
+        """Once more, or for the first time; False if the run was declared lost."""
+        ...
+
+    def rest(self, run_id: str, unit: str) -> None:
+        """Forget it: the step is no longer at work."""
+        ...
+
+    def all(self) -> Sequence[Heartbeat]: ...
+
+    def declare_lost(self, heartbeat: Heartbeat) -> bool:
+        """False if it has beaten since, or rests."""
+        ...
 
 
 class StoreReader(Protocol):

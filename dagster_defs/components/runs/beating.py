@@ -15,8 +15,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_defs.adapters.store.heartbeats import Heartbeats
 from dagster_defs.adapters.store.registry import open_store
+from dagster_defs.adapters.store.seam import Heartbeats
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side

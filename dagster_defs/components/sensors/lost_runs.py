@@ -8,8 +8,8 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-from dagster_defs.adapters.store.heartbeats import Heartbeat, Heartbeats
 from dagster_defs.adapters.store.registry import open_store
+from dagster_defs.adapters.store.seam import Heartbeat, Heartbeats
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import tags
 from dagster_defs.settings import Settings

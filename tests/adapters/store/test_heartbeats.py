@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dagster_defs.adapters.store.files import FileStore
-from dagster_defs.adapters.store.heartbeats import FOLDER, Heartbeat, Heartbeats
+from dagster_defs.adapters.store.heartbeats import FOLDER
+from dagster_defs.adapters.store.seam import Heartbeat, Heartbeats
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable
 from tests.support.records import forget, store_at, url_of
 

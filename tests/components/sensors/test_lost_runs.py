@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from dagster_defs.adapters.store.files import FileStore
-from dagster_defs.adapters.store.heartbeats import Heartbeats
+from dagster_defs.adapters.store.seam import Heartbeats
 from dagster_defs.components.runs.beating import Pulse
 from dagster_defs.components.sensors.lost_runs import (
     KEPT,

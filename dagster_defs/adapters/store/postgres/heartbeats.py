@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from dagster_defs.adapters.store.heartbeats import Heartbeat
 from dagster_defs.adapters.store.postgres.schema import check_version
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address, transaction
+from dagster_defs.adapters.store.seam import Heartbeat
 
 _ROW = f"{SCHEMA}.heartbeats"
 _BEAT = f"""
