@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -36,6 +37,10 @@ class EchoTurn:
     after: EchoPlace = field(default_factory=EchoPlace)
     told: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    @cached_property
+    def _echo(self) -> Echo:
+        return self.echo()
 
     def take(self, retired_at: datetime, now: datetime) -> None:
         heard = replace(
@@ -91,11 +96,11 @@ class EchoTurn:
         return left
 
     def _one(self, record: Any) -> None:
-        echo = self.echo()
-        echo.tell(record)
-        note_told(self.instance, record.dagster_run, echo.told)
-        if echo.told:
-            self.told.append(f"{self.dag.dag_id}: Airflow was told {', '.join(echo.told)}")
+        self._echo.tell(record)
+        told = self._echo.told
+        note_told(self.instance, record.dagster_run, told)
+        if told:
+            self.told.append(f"{self.dag.dag_id}: Airflow was told {', '.join(told)}")
 
 
 def _about(run: dg.DagsterRun) -> str:

@@ -26,8 +26,20 @@ def listeners_of(
         facts = file.stat()
     except OSError as error:
         raise InventoryUnreadable(str(file), error.strerror or str(error)) from error
-    inventory = _read(file, own.team_file, facts.st_mtime_ns, facts.st_size)
-    return listening(inventory, dag_id, mirrored, gone, clock=clock)
+    which = file, own.team_file, facts.st_mtime_ns, facts.st_size
+    return _listening(which, dag_id, frozenset(mirrored), frozenset(gone), clock)
+
+
+@lru_cache(maxsize=2_000)
+def _listening(
+    which: tuple[Path, Path, int, int],
+    dag_id: str,
+    mirrored: frozenset[str],
+    gone: frozenset[str],
+    clock: bool,
+) -> Listening:
+    """Asked in each tick about each DAG, it would read through the whole estate as often."""
+    return listening(_read(*which), dag_id, mirrored, gone, clock=clock)
 
 
 @lru_cache(maxsize=8)

@@ -64,6 +64,7 @@ class Echo:
     listening: Listening
     airflow: EchoClient
     told: list[str] = field(default_factory=list)
+    _datasets: dict[str, int] = field(default_factory=dict)
 
     def tell(self, record: Any) -> None:
         """All that this run has done and that something in Airflow listens to. Told again, nothing is there twice.
@@ -115,9 +116,12 @@ class Echo:
                     self._event(address, key, record.create_timestamp - CLOCKS)
 
     def _event(self, address: str, key: str, since: datetime) -> None:
-        dataset = self.airflow.dataset(address)
-        if dataset is None:
-            raise EchoOutstanding(f"Airflow has no dataset {address}", "Export the inventory again")
+        if address not in self._datasets:
+            found = self.airflow.dataset(address)
+            if found is None:
+                raise EchoOutstanding(f"Airflow has no dataset {address}", "Export the inventory again")
+            self._datasets[address] = found
+        dataset = self._datasets[address]
         if not self.airflow.has_event(dataset, key, since):
             self.airflow.put_event(address, dataset, key)
         self.told.append(address)
