@@ -124,12 +124,11 @@ class Story:
         if self.resting:
             return not self.world.rest(LAST_TASK, may_wake=True)
         last_day = f"scheduled__{self.estate.days[days - 1]}"
-        started = self._airflow.task_instances_in(LAST_TASK, ("queued", "running"))
+        # The task may begin and end between two polls; the next day begins two seconds later.
+        started = self._airflow.task_instances_in(LAST_TASK, ("queued", "running", "success"))
         if any(task.run_id.startswith(last_day) for task in started):
             self._airflow.set_paused(DAILY, paused=True)
             self.resting = True
-        else:
-            self.resting = len(self._over(DAILY)) >= days  # it was over before we polled
         return False
 
     def _wait_for_observation(self) -> None:

@@ -22,11 +22,7 @@ from include.alerts import report_failure
 from include.export import export_daily
 
 first, last = settings.first_day(), settings.last_day()
-dbt_args = {
-    "cwd": str(settings.dbt_project_dir()),
-    "env": settings.dbt_env(),
-    "append_env": True,
-}
+dbt_args = {"cwd": str(settings.dbt_project_dir()), "append_env": True}
 
 with DAG(
     dag_id="taxi_daily",
@@ -51,6 +47,7 @@ with DAG(
     dbt_zones = BashOperator(
         task_id="dbt_zones",
         bash_command="dbt build --select tag:zones",
+        env=settings.dbt_env(task="dbt_zones"),
         **dbt_args,
     )
     dbt_daily = BashOperator(
@@ -59,6 +56,7 @@ with DAG(
             "dbt build --select tag:daily --vars "
             """'{"min_date": "{{ data_interval_start | ds }}", "max_date": "{{ data_interval_end | ds }}"}'"""
         ),
+        env=settings.dbt_env(),
         **dbt_args,
     )
     export = PythonOperator(

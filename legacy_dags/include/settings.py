@@ -100,14 +100,18 @@ def enrolled() -> str | None:
     return text
 
 
-def dbt_env(side_name: str = "legacy") -> dict[str, str]:
-    """What a `dbt` command of that side needs in its environment, besides what is there already."""
-    folders = side(side_name)
+def dbt_env(side_name: str = "legacy", *, task: str = "") -> dict[str, str]:
+    """What a `dbt` command of that side needs in its environment, besides what is there already.
+
+    `task`: one whose commands have other `--vars` than the side's. dbt parses the whole project again when the vars of
+    its last command in a target path were others, so such a task has a target path of its own.
+    """
+    target_path = side(side_name).dbt_target_path / task
     env = {
         "TAXI_DATA_DIR": str(data_dir()),
         "DBT_PROFILES_DIR": str(dbt_project_dir()),
-        "DBT_TARGET_PATH": str(folders.dbt_target_path),
-        "DBT_LOG_PATH": str(folders.dbt_target_path),
+        "DBT_TARGET_PATH": str(target_path),
+        "DBT_LOG_PATH": str(target_path),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
     if bin_dir := os.environ.get("TAXI_DBT_BIN_DIR"):
