@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from dagster_defs.inventory.document import Dag, Task
-from dagster_defs.inventory.drafts import DagDraft, Draft
-from dagster_defs.inventory.operator_kinds import MARKERS, why_servers, why_version
+from dagster_defs.inventory.drafts import OPERATOR, DagDraft, Draft
+from dagster_defs.inventory.operator_kinds import MARKERS, deciders_above, why_servers, why_version
 from dagster_defs.inventory.scaffold import mailed, plain_attributes
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.windows import CronTicks
@@ -52,7 +52,9 @@ def with_operators(
         else each
         for each in draft.drafts
     }
-    order = _Order(draft.dag, tasks, {names[each.unit]: each for each in made.values()})
+    order = _Order(
+        draft.dag, tasks, {names[each.unit]: each for each in made.values()}, deciders_above(draft.dag)
+    )
     return replace(draft, drafts=tuple(order.kept(each, names[each.unit]) for each in made.values()))
 
 
@@ -78,10 +80,15 @@ def _as_it_is(
     if refusals:
         notes = tuple(f"{draft.unit} {EITHER}: {why}" for why in refusals if not draft.gaps)
         return replace(draft, notes=(*draft.notes, *notes))
-    file = PurePosixPath(whole.dag.file)
-    named = {"airflow": {"dag_file": str(file)}} if whole.dag.file and not file.is_absolute() else {}
+    named = {"airflow": place} if (place := _place(whole.dag)) else {}
     never = {"shadow": "never", "because": NOBODY_HAS_SAID}
     return replace(draft, operator={"unit": draft.unit, **attributes, **named, **never})
+
+
+def _place(dag: Dag) -> Mapping[str, str]:
+    """Where the DAG file is in Airflow's DAGs folder; empty if that is not known."""
+    file = PurePosixPath(dag.file)
+    return {"dag_file": str(file)} if dag.file and not file.is_absolute() else {}
 
 
 def marker(task: Task) -> str:
@@ -101,11 +108,13 @@ def why_events(task: Task) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Airflow's order of a DAG's tasks, as `deps`. Tasks without any mirror are passed over."""
+    """Airflow's order of a DAG's tasks, as `deps`, and its rules below a branch. Tasks without any mirror are passed
+    over."""
 
     dag: Dag
     tasks: Mapping[str, Task]
     drafts: Mapping[str, Draft]
+    deciders: Mapping[str, Collection[str]]
 
     def kept(self, draft: Draft, name: str) -> Draft:
         """Lineage knows the order of dbt's models among each other, and of nothing else.
@@ -119,12 +128,23 @@ class _Order:
         )
         if runs_dbt:
             found = [above for above in found if not self._is_below_dbt(above)]
-        if not attributes or not found:
+        rules = _place(self.dag) if self._is_asked_about(draft, name, runs_dbt) else {}
+        if not attributes or not (found or rules):
             return draft
         because = {key: attributes.pop(key) for key in ("shadow", "because") if key in attributes}
         keys = [f"{self.dag.dag_id}/{above}" for above in found]
-        ordered = {**attributes, "deps": keys, **because}
+        order = {"deps": keys} if keys else {}
+        ruled = {"trigger_rules": rules} if rules else {}
+        ordered = {**attributes, **order, **ruled, **because}
         return replace(draft, attributes=ordered) if runs_dbt else replace(draft, operator=ordered)
+
+    def _is_asked_about(self, draft: Draft, name: str, runs_dbt: bool) -> bool:
+        """Whether its mirror has to ask Airflow's rules, and comes after the tasks that decide. The engine of a
+        LegacyTask asks them anyway."""
+        deciders = self.deciders.get(name, ())
+        if not deciders or (not runs_dbt and draft.operator_type == OPERATOR):
+            return False
+        return not runs_dbt or not any(self._is_below_dbt(above) for above in deciders)
 
     def _is_mirrored(self, name: str) -> bool:
         return self.drafts[name].is_written

@@ -245,7 +245,8 @@ def _on_record(gate: Gate, facts: Facts, settings: GateSettings, now: datetime) 
                     gate,
                     f"{', '.join(facts.decided_by)} {decide} in Airflow whether {unit.task_id} runs, but Dagster would "
                     f"always run {unit.task_id}",
-                    "Mirror both with a LegacyTask, or accept in the unit's YAML that it always runs: "
+                    f"Mirror {' and '.join(facts.decided_by)} with a LegacyTask, and give {unit} "
+                    "`trigger_rules: {dag_file: …}`; or accept in its YAML that it always runs: "
                     "gates: {without: [whole_dag]}",
                 )
             if facts.other_schedules:

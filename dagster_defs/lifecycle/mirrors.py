@@ -128,7 +128,8 @@ class Declared:
     templated fields that `variables` has instead of a function's arguments, first the one that says what runs.
     `environment`: variables that are set for dbt alone; `required`: names of those that Dagster's own environment must
     have; `labels`: names of those that name the run. `beside`: what it runs beside dbt, and for whom. `xcoms`:
-    arguments of a function that are XComs, which `variables` does not have.
+    arguments of a function that are XComs, which `variables` does not have. `asks_rules`: in a retired DAG, Airflow's
+    trigger rules decide which windows run it.
     """
 
     runs: str
@@ -150,6 +151,7 @@ class Declared:
     on_retry: str | None = None
     mail: TaskMail = NO_MAIL
     operator_itself: bool = False
+    asks_rules: bool = False
     fields: tuple[str, ...] = ()
     unsure: str = ""
     full_refresh: bool = False

@@ -68,6 +68,7 @@ class Request:
     """`file` is empty where nobody knows which file has the DAG. `records` are those of the window, by task id.
 
     `rules`: whether Airflow's trigger rules decide here whether the task runs; not where Airflow has decided it.
+    `asks`: only these rules are asked, and nothing is run.
     `callbacks`: whether callbacks and mails on retries and failures are due. `max_tries` None: as the task says.
     `candidate`: names of the variables that keep a candidate away from legacy's places; None for legacy itself.
     """
@@ -89,6 +90,7 @@ class Request:
     records: dict[str, Any]
     databases: str
     result: str
+    asks: bool = False
 
     @classmethod
     def read(cls, path: Path) -> Request:

@@ -141,6 +141,8 @@ class Window:
     def run(self) -> dict[str, Any]:
         task = self.plan.task_dict[self.request.task_id]
         instances = self._own_instances(task)
+        if self.request.asks:
+            return self._asked(task, instances)
         before = self._states()
         errors: dict[int, str] = {}
         for instance in instances:
@@ -162,6 +164,17 @@ class Window:
         states = [each["state"] for each in made] or ["skipped"]
         state = next((word for word in WORST if word in states), states[0])
         return {"record": {"state": state, "instances": made, "skips": skips}}
+
+    def _asked(self, task: Any, instances: Sequence[Any]) -> dict[str, Any]:
+        """The state that Airflow's trigger rules give the task, whose work is not done here; empty if it is to run."""
+        for instance in instances:
+            instance.task = task
+            if waiting := self._why_not(instance):
+                return {"waiting": masked(waiting)}
+        made = [self._record(each, "") for each in instances]
+        states = {each["state"] for each in made}
+        state = str(made[0]["state"]) if len(states) == 1 and states <= set(FINISHED) else ""
+        return {"record": {"state": state, "instances": made, "skips": []}}
 
     def _own_instances(self, task: Any) -> list[Any]:
         if self.request.rules:

@@ -108,6 +108,34 @@ def test_dbt_has_its_place_in_the_order(tmp_path: Path) -> None:
     }
 
 
+def test_below_a_branch_airflows_rules_are_asked(tmp_path: Path) -> None:
+    """By every mirror but the operator itself, whose engine asks them anyway; and not where dbt cannot come after the
+    task that decides, since that has dbt above it."""
+    short = "airflow.operators.python.ShortCircuitOperator"
+    draft = drafted(
+        tmp_path,
+        task("look", "", operator=short),
+        task("stage", "dbt run -s stg_orders", upstream=["look"]),
+        python("mail", upstream=["look"]),
+        task("look_again", "", operator=short, upstream=["stage"]),
+        task("marts", "dbt run -s orders", upstream=["look_again"]),
+        task("apart", "dbt run -s apart"),
+    )
+
+    asked = {
+        one["attributes"]["unit"]: one["attributes"].get("trigger_rules")
+        for one in yaml.safe_load_all(draft.text)
+    }
+    assert asked == {
+        "orders.look": None,
+        "orders.stage": {"dag_file": "shop/orders.py"},
+        "orders.mail": None,
+        "orders.look_again": None,
+        "orders.marts": None,
+        "orders.apart": None,
+    }
+
+
 def test_a_refused_dbt_task_keeps_its_reason(tmp_path: Path) -> None:
     """A call of dbt that has no mirror runs as it is, below the gap that says why; a better mirror stays."""
     draft = drafted(tmp_path, task("marts", "dbt run -s {{ params.model }}"), task("fine", "dbt run"))

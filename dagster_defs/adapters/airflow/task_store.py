@@ -71,6 +71,9 @@ class WindowStore:
         }
         atomic.write_json(self._path(unit), document, mode=atomic.PRIVATE)
 
+    def forget(self, unit: Unit) -> None:
+        self._path(unit).unlink(missing_ok=True)
+
     def _path(self, unit: Unit) -> Path:
         return self.folder / f"{quote(unit.task_id, safe='')}.json"
 

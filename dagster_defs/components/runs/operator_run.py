@@ -25,18 +25,25 @@ RESUMED = ("up_for_retry", "up_for_reschedule")
 
 
 @dataclass(frozen=True)
+class Place:
+    """See AirflowEnvironment."""
+
+    python: Path
+    dags_folder: Path
+    dag_file: str
+    program: Path | None
+
+
+@dataclass(frozen=True)
 class OperatorRun:
-    """`python`, `dags_folder`, `dag_file`, `program`: see AirflowEnvironment. `retry_delay`, `timeout`: in seconds."""
+    """`retry_delay`, `timeout`: in seconds."""
 
     context: dg.AssetExecutionContext
     unit: Unit
     side: Side
     window: Moment
     settings: Settings
-    python: Path
-    dags_folder: Path
-    dag_file: str
-    program: Path | None
+    place: Place
     retries: int
     retry_delay: float
     timeout: float | None
@@ -83,11 +90,7 @@ class OperatorRun:
         elif before is not None and (before.run_id != run_id or before.record["state"] not in RESUMED):
             before = None
         failures = before.failures if before else 0
-        result = self._run(before, failures)
-        if waiting := result.get("waiting"):
-            remedy = "First run what it waits for, for this window"
-            raise LegacyTaskRefused(str(self.unit), f"it cannot run yet: {str(waiting).rstrip('.')}", remedy)
-        record = result["record"]
+        record = self._run(before, failures)
         state = str(record["state"])
         failures += state in ("up_for_retry", "failed")
         store.keep(self.unit, Attempt(run_id, failures, record, self._round))
@@ -107,7 +110,28 @@ class OperatorRun:
             raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from failed
         raise failed
 
-    def _run(self, before: Attempt | None, failures: int) -> Mapping[str, Any]:
+    def asked(self) -> bool:
+        """Whether Airflow's trigger rules let the task run in the window; its operator is not run here.
+
+        Tasks below one that is skipped read that from the store. Raises LegacyTaskRefused if the rules cannot say, or
+        say that it has to wait; LegacyTaskFailed if something above it has failed.
+        """
+        record = self._run(None, 0, asks=True)
+        state = str(record["state"])
+        if state in ("", "skipped"):
+            if state:
+                self._store.keep(self.unit, Attempt(self.context.run.run_id, 0, record))
+            else:
+                self._store.forget(self.unit)
+            return not state
+        reason = "Airflow's trigger rules do not let it run"
+        raise LegacyTaskFailed(str(self.unit), state, reason, final=True)
+
+    def _run(self, before: Attempt | None, failures: int, *, asks: bool = False) -> Mapping[str, Any]:
+        """The record of the task that Airflow's engine has run, or of one whose rules were asked.
+
+        Raises LegacyTaskRefused also for a task whose turn it is not.
+        """
         known = records_of_others(self.context, self.unit, self._store, self.settings, self.of_legacy)
         if before is not None:
             known[self.unit.task_id] = before.record
@@ -121,23 +145,29 @@ class OperatorRun:
             "candidate": None if self.candidate is None else sorted(self.candidate),
             "callbacks": self.side is Side.LEGACY and not self._is_airflows,
             "records": known,
+            **({"asks": True} if asks else {}),
         }
         environment = AirflowEnvironment(
-            self.python,
-            self.dags_folder,
-            self.dag_file,
-            self.program,
+            self.place.python,
+            self.place.dags_folder,
+            self.place.dag_file,
+            self.place.program,
             self.settings.task_store / "databases",
             self.settings.variables,
         )
         try:
-            return environment.run(request, say=self.context.log.info, limit=self.timeout)
+            result = environment.run(request, say=self.context.log.info, limit=self.timeout)
         except TimedOut as error:
             if self._is_airflows or failures >= self.retries:
                 raise
             failed = {"state": "up_for_retry", "instances": [], "skips": []}
             self._store.keep(self.unit, Attempt(self.context.run.run_id, failures + 1, failed))
             raise dg.RetryRequested(self.context.retry_number + 1, self.retry_delay) from error
+        if waiting := result.get("waiting"):
+            remedy = "First run what it waits for, for this window"
+            raise LegacyTaskRefused(str(self.unit), f"it cannot run yet: {str(waiting).rstrip('.')}", remedy)
+        record: Mapping[str, Any] = result["record"]
+        return record
 
     def _dag_run(self) -> Mapping[str, Any]:
         """What Airflow's own run of the window, or the run that this one is about, is like."""

@@ -30,11 +30,13 @@ from dagster_defs.components.runs.beating import beating
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.runs.tries import Tries
+from dagster_defs.components.units.airflow_place import AirflowPlace
 from dagster_defs.components.units.dbt_environment import UnitEnvironment
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
 from dagster_defs.components.units.side_commands import ProgramsOfRun, SidePrograms
 from dagster_defs.components.units.table_facts import facts_of_table
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
+from dagster_defs.components.units.trigger_rules import results_of_skip
 from dagster_defs.inventory.labels import RunNames
 from dagster_defs.inventory.masking import shown
 from dagster_defs.lifecycle import tags
@@ -66,6 +68,10 @@ class DefinedUnit(DbtMirror, Protocol):
     owners: Sequence[str]
     pool: str | None
     timeout: float | None
+    python_path: str
+
+    @property
+    def trigger_rules(self) -> AirflowPlace | None: ...
 
     @property
     def offered(self) -> dg.PartitionsDefinition | None: ...
@@ -253,12 +259,15 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
 
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         def one_try() -> Iterator[Any]:
-            with (
-                unit.calling_back(context, nodes.side),
-                unit.tries.of(context),
-                beating(context, unit.legacy_unit, nodes.side, unit.root),
-            ):
-                yield from _build(context, unit, nodes)
+            with unit.calling_back(context, nodes.side):
+                if skipped := list(results_of_skip(context, unit, nodes.side)):
+                    yield from skipped
+                    return
+                with (
+                    unit.tries.of(context),
+                    beating(context, unit.legacy_unit, nodes.side, unit.root),
+                ):
+                    yield from _build(context, unit, nodes)
             if stand_in:
                 yield dg.MaterializeResult(asset_key=stand_in.key)
 

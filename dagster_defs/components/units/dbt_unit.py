@@ -147,7 +147,7 @@ class DbtUnit(UnitComponent, RunsPrograms):
         """After a full refresh the table has the rows of one window only, and not of all that one run covers; what a
         unit runs beside dbt, it runs once for each window."""
         ranges = self.variables.can_range and self.environment.templates.can_range
-        return ranges and not self.has_programs and not self.full_refresh
+        return ranges and super().takes_ranges and not self.has_programs and not self.full_refresh
 
     def refuse_faults(self, *, resolved: bool) -> None:
         super().refuse_faults(resolved=resolved)

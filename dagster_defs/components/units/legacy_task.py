@@ -2,46 +2,23 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import dagster as dg
 
 from dagster_defs.components.runs.operator_run import OperatorRun
 from dagster_defs.components.runs.run_window import window_metadata
+from dagster_defs.components.units.airflow_place import AirflowPlace
 from dagster_defs.components.units.scaffold import LegacyTaskScaffolder
 from dagster_defs.components.units.task_unit import ProcessUnit
 from dagster_defs.errors import BadUnit, LegacyTaskRefused
 from dagster_defs.lifecycle import tags
 from dagster_defs.lifecycle.mirrors import Declared, Rendering
 from dagster_defs.parity import Side
-from dagster_defs.settings import Settings, find_project
+from dagster_defs.settings import Settings
 from dagster_defs.windows import Moment
 
 ITSELF = "the operator itself"
-
-
-@dataclass
-class AirflowPlace(dg.Resolvable):
-    """Where the operator runs."""
-
-    python: Annotated[
-        str | None,
-        dg.Resolver.default(description="A Python with Airflow; by default `PARITY_AIRFLOW_PYTHON`."),
-    ] = None
-    dags_folder: Annotated[
-        str | None,
-        dg.Resolver.default(
-            description="Airflow's DAGs folder, relative to the project; by default `python_path`."
-        ),
-    ] = None
-    dag_file: Annotated[
-        str,
-        dg.Resolver.default(
-            description="The DAG's file in that folder; without it, files are parsed until one has the DAG.",
-            examples=["exports/daily.py"],
-        ),
-    ] = ""
 
 
 @dg.scaffold_with(LegacyTaskScaffolder)
@@ -71,6 +48,11 @@ class LegacyTask(ProcessUnit):
                 f"`{name}` would be called in addition to the operator's own callbacks, which Airflow calls"
             )
             raise BadUnit(self.unit, reason, f"Drop `{name}`")
+        if self.trigger_rules is not None:
+            reason = (
+                "`trigger_rules` says nothing here: Airflow's engine asks them before it runs the operator"
+            )
+            raise BadUnit(self.unit, reason, "Drop `trigger_rules`")
         if self.email:
             reason = (
                 "`email` would get a mail in addition to the operator's own, which Airflow's engine sends"
@@ -93,17 +75,13 @@ class LegacyTask(ProcessUnit):
 
     def _operator_run(self, context: dg.AssetExecutionContext, side: Side, window: Moment) -> OperatorRun:
         settings = Settings.from_process(self.root)
-        named, variables = self.airflow, self.env.of(side)
         return OperatorRun(
             context=context,
             unit=self.legacy_unit,
             side=side,
             window=window,
-            settings=settings.with_variables(variables),
-            python=self.root / named.python if named.python else settings.airflow_python,
-            dags_folder=(self.root / (named.dags_folder or self.python_path)).resolve(),
-            dag_file=named.dag_file,
-            program=_program(self.root),
+            settings=settings.with_variables(self.env.of(side)),
+            place=self.airflow.of(self.root, self.python_path, settings),
             retries=self.retries,
             retry_delay=self.retry_delay,
             timeout=self.timeout,
@@ -117,10 +95,3 @@ class _Nothing:
 
     def for_window(self, window: Moment) -> Mapping[str, Any]:
         return {}
-
-
-def _program(root: Path) -> Path | None:
-    """None if Airflow's environment has the package `handover`."""
-    places = (root, find_project(Path(__file__).parent))
-    programs = (folder / "legacy_dags" / "handover" / "run_task.py" for folder in places)
-    return next((path for path in programs if path.is_file()), None)

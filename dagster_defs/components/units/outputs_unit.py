@@ -24,6 +24,7 @@ from dagster_defs.components.units.outputs import NoOutputs, OutputWarehouse, Un
 from dagster_defs.components.units.parts import UnitParts
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.table_facts import column_schema
+from dagster_defs.components.units.trigger_rules import results_of_skip
 from dagster_defs.components.units.unit import UnitComponent
 from dagster_defs.errors import BadUnit, TemplateFailed, WritesToLegacy
 from dagster_defs.lifecycle import tags
@@ -142,6 +143,9 @@ class OutputsUnit(UnitComponent):
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         """One try of the work."""
         with self.calling_back(context, side):
+            if skipped := list(results_of_skip(context, self, side)):
+                yield from skipped
+                return
             yield from self.work(context, side)
 
     def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:

@@ -28,6 +28,7 @@ from dagster_defs.components.units.shadow_starter import shadow_starter
 from dagster_defs.components.units.shadows import shadow_key
 from dagster_defs.components.units.stage import Standings
 from dagster_defs.components.units.telling import Telling
+from dagster_defs.components.units.trigger_rules import TriggerRules
 from dagster_defs.components.units.unit_schedule import UnitSchedule
 from dagster_defs.components.units.variables import variable_of
 from dagster_defs.errors import BadUnit, BadVariable, HasNoWindows, ParityError
@@ -94,6 +95,7 @@ class UnitComponent(MirrorComponent, Telling, dg.Resolvable):
     python_path: Annotated[
         str, dg.Resolver.default(description="Folder to import functions from, relative to the project.")
     ] = field(default="legacy_dags", kw_only=True)
+    trigger_rules: TriggerRules = field(default=None, kw_only=True)
     gates: Gates = field(default_factory=Gates, kw_only=True)
 
     root = Path()  # of the project; set when the YAML is loaded
@@ -144,6 +146,7 @@ class UnitComponent(MirrorComponent, Telling, dg.Resolvable):
             on_success=self.on_success,
             on_retry=self.on_retry,
             mail=self.mail,
+            asks_rules=self.trigger_rules is not None,
             **what,
         )
 
@@ -318,7 +321,7 @@ class UnitComponent(MirrorComponent, Telling, dg.Resolvable):
     @property
     def takes_ranges(self) -> bool:
         """Whether one run can build several consecutive windows."""
-        return True
+        return self.trigger_rules is None
 
     def legacy_function(self, path: str) -> LegacyFunction:
         return LegacyFunction(path, self.python_folder)

@@ -25,7 +25,7 @@ from dagster_defs.lifecycle.facets import UnitFacets
 from dagster_defs.lifecycle.facts import Facts
 from dagster_defs.lifecycle.histories import Histories, UnitHistory, Unmoved
 from dagster_defs.lifecycle.identity import definers
-from dagster_defs.lifecycle.mirrors import Mirror, Output, TableOutput, any_moment
+from dagster_defs.lifecycle.mirrors import Declared, Mirror, Output, TableOutput, any_moment
 from dagster_defs.lifecycle.not_read import NOT_READ, NotRead
 from dagster_defs.lifecycle.settings import GateSettings
 from dagster_defs.lifecycle.verdicts import Evidence
@@ -350,7 +350,7 @@ def read_all(settings: Settings, units: Sequence[Unit]) -> OnRecord:
             if declared.has(name, dag_id)
         }
         own = [unit for unit in units if declared.has(name, unit.dag_id)]
-        decided_by |= _decided_by(inventory, record.mirrors, own)
+        decided_by |= undecided(inventory, record.mirrors, own)
     return replace(record, sensors=sensors, decided_by=decided_by, echoed=echoed)
 
 
@@ -359,24 +359,32 @@ def untold(waiting: Sequence[Waiter], test: EchoTest | None) -> list[Waiter]:
     return [each for each in waiting if test is None or str(each) not in test.heard_by]
 
 
-def _decided_by(
+def undecided(
     inventory: Inventory, mirrors: Mapping[Unit, Mirror], units: Sequence[Unit]
 ) -> dict[Unit, tuple[str, ...]]:
-    """Leaves out units whose legacy operator itself is run: Airflow's own rules are applied again there."""
+    """By unit, the tasks that decide in Airflow whether it runs, and that nobody asks in Dagster: its mirror does not
+    ask Airflow's rules, or these do not find in Dagster what was decided above them."""
     moved = {unit.dag_id for unit in units}
     by_dag = {dag.dag_id: deciders_above(dag) for dag in inventory.dags if dag.dag_id in moved}
     deciders = {unit: by_dag.get(unit.dag_id, {}).get(unit.task_id, frozenset()) for unit in units}
-    return {
-        unit: tuple(sorted(names))
+
+    def is_asked(unit: Unit, name: str) -> bool:
+        own, above = _declared(mirrors.get(unit)), _declared(mirrors.get(Unit(unit.dag_id, name)))
+        if own is None or not (own.operator_itself or own.asks_rules):
+            return False
+        return own.operator_itself or above is None or above.operator_itself
+
+    found = {
+        unit: tuple(sorted(name for name in names if not is_asked(unit, name)))
         for unit, names in deciders.items()
-        if names and not _is_as_it_is(mirrors.get(unit))
     }
+    return {unit: names for unit, names in found.items() if names}
 
 
-def _is_as_it_is(mirror: Mirror | None) -> bool:
+def _declared(mirror: Mirror | None) -> Declared | None:
     with suppress(ParityError):
-        return mirror is not None and mirror.declared().operator_itself
-    return False
+        return mirror.declared() if mirror is not None else None
+    return None
 
 
 def with_live(
