@@ -19,6 +19,7 @@ WITH_A_REASON = {
     "tests/support/warm.py": "the server that forks has the guardian, which ends what it has forked too",
     "tests/support/warm_airflow.py": "the server that forks has the guardian, which ends what it has forked too",
     "tests/journeys/test_waiting_in_airflow.py": "what it forks is one tick, which is killed, and it waits for that",
+    "tests/components/alerts/test_what_is_told.py": "what it forks kills itself, and it waits for that",
     "tests/legacy_dags/handover/run_dag.py": "it forks as Airflow's executor does, and waits for what it has forked",
     "tests/adapters/processes/test_processes.py": (
         "who starts and dies there is the subject; each child ends in ten minutes"

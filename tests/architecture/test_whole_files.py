@@ -22,6 +22,7 @@ STREAMS = {
     "dagster_defs/usecases/rehearse/sides.py": "logs of commands",
     "dagster_defs/usecases/rehearse/upstream.py": "the log of a build",
     "dagster_defs/adapters/processes/supervisor.py": "logs of servers",
+    "dagster_defs/adapters/store/locks.py": "a file to try locks and the clock on, which is gone after that",
     "legacy_dags/include/export.py": "inside `replacing`",
     "legacy_dags/include/landing.py": "inside `replacing`",
 }

@@ -220,6 +220,12 @@ class EventReader:
         logs = self.instance.all_logs(run_id, of_type={dg.DagsterEventType(name) for name in _OF_STEPS})
         return [_step_event(log) for log in logs if log.dagster_event is not None]
 
+    def was_asked_to_end(self, run_id: str) -> bool:
+        """Whether somebody has terminated the run, however its worker has ended it."""
+        import dagster as dg
+
+        return bool(self.instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_CANCELING))
+
     def verdicts(self, run_id: str) -> Sequence[CheckEvent]:
         """The asset checks that the run has evaluated."""
         import dagster as dg

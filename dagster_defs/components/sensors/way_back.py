@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.adapters.dagster.event_log import EventReader
 from dagster_defs.adapters.dagster.runs import record_of, related_before
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
@@ -67,7 +68,7 @@ def _why_no_failure(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     somebody has terminated as failed; that it was asked to end stands in the event log before that."""
     if tags.LOST in run.tags:
         return "the run's process was lost with its host"
-    if instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_CANCELING):
+    if EventReader(instance).was_asked_to_end(run.run_id):
         return "somebody has ended the run"
     return ""
 

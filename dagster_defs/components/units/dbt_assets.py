@@ -2,12 +2,10 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import dagster as dg
 
@@ -29,23 +27,21 @@ from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.beating import beating
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
-from dagster_defs.components.runs.tries import Tries
-from dagster_defs.components.units.airflow_place import AirflowPlace
-from dagster_defs.components.units.dbt_environment import UnitEnvironment
+from dagster_defs.components.units.defined_unit import DefinedUnit
 from dagster_defs.components.units.shadows import is_shadow, legacy_key
-from dagster_defs.components.units.side_commands import ProgramsOfRun, SidePrograms
+from dagster_defs.components.units.side_commands import ProgramsOfRun
 from dagster_defs.components.units.table_facts import facts_of_table
 from dagster_defs.components.units.translator import UnitTranslator, check_key_of_test
 from dagster_defs.components.units.trigger_rules import results_of_skip
 from dagster_defs.inventory.labels import RunNames
 from dagster_defs.inventory.masking import shown
 from dagster_defs.lifecycle import tags
-from dagster_defs.lifecycle.mirrors import DbtMirror, TableOutput
+from dagster_defs.lifecycle.mirrors import TableOutput
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.shadow.standing import EventLog
 from dagster_defs.usecases.shadow.start import CandidateStart, Start
-from dagster_defs.windows import Moment, Occasion, PartitionVars
+from dagster_defs.windows import Moment, Occasion
 from dagster_defs.windows.values import typed
 
 ASSET_TYPES = frozenset({"model", "seed", "snapshot"})
@@ -57,66 +53,6 @@ RUN_BY: Mapping[str, frozenset[str]] = {
     "snapshot": frozenset({"snapshot"}),
     "seed": frozenset({"seed"}),
 }
-
-
-class DefinedUnit(DbtMirror, Protocol):
-    """What the definition of a unit's assets needs from its mirror. `root`: of the Dagster project."""
-
-    root: Path
-    command: Any
-    full_refresh: bool
-    owners: Sequence[str]
-    pool: str | None
-    timeout: float | None
-    python_path: str
-
-    @property
-    def trigger_rules(self) -> AirflowPlace | None: ...
-
-    @property
-    def offered(self) -> dg.PartitionsDefinition | None: ...
-
-    @property
-    def config_schema(self) -> Any: ...
-
-    @property
-    def variables(self) -> PartitionVars: ...
-
-    @property
-    def event_times(self) -> PartitionVars: ...
-
-    @property
-    def environment(self) -> UnitEnvironment: ...
-
-    @property
-    def tries(self) -> Tries: ...
-
-    @property
-    def has_programs(self) -> bool: ...
-
-    @property
-    def programs_before(self) -> SidePrograms: ...
-
-    @property
-    def programs_after(self) -> SidePrograms: ...
-
-    def workspace(self, side: Side) -> DbtWorkspace: ...
-
-    def dbt_arguments(self) -> list[str]: ...
-
-    def op_name(self, side: Side) -> str: ...
-
-    def group_name(self, side: Side) -> str: ...
-
-    def spec_attributes(self, side: Side) -> dict[str, Any]: ...
-
-    def freshness(self, side: Side) -> dg.FreshnessPolicy | None: ...
-
-    def dependency(self, dep: dg.AssetDep) -> dg.AssetDep: ...
-
-    def made_before(self) -> Sequence[dg.AssetDep]: ...
-
-    def calling_back(self, context: dg.AssetExecutionContext, side: Side) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from typing import Any, Protocol
 
 from dagster_defs.adapters.dbt.names import names_of
 from dagster_defs.components.units.compared_model import ComparedModel
-from dagster_defs.components.units.dbt_assets import ASSET_TYPES, DefinedUnit, is_not_a_table
+from dagster_defs.components.units.dbt_assets import ASSET_TYPES, is_not_a_table
+from dagster_defs.components.units.defined_unit import DefinedUnit
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle.mirrors import TableOutput, Terms
 from dagster_defs.parity import Side
