@@ -8,7 +8,7 @@ AIRFLOW := .venv-airflow
 AIRFLOW3 := .venv-airflow3
 BIN     := $(DAGSTER)/bin
 DIST    ?= dist
-PYTEST  := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
+PYTEST  := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 FAST    := $(addprefix tests/,windows inventory parity lifecycle adapters/files adapters/store)
 OF_CHECK := --ignore tests/architecture --ignore tests/docs
 # Every process imports this project: with its bytecode kept, each saves half a second or more.
