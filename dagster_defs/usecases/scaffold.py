@@ -23,7 +23,6 @@ from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Outcome, Written
 from dagster_defs.inventory.external_sensors import ASKED, with_waits
 from dagster_defs.inventory.legacy_task import Better, with_operators
-from dagster_defs.inventory.operator_kinds import deciders_above
 from dagster_defs.inventory.proposals import models_built, with_comparisons
 from dagster_defs.inventory.scaffold import Place, draft_dag
 from dagster_defs.inventory.summary import Summary, summary_of
@@ -178,21 +177,17 @@ def _better(place: Place, preferred: Collection[str]) -> Drafting:
         if elsewhere is not None:
             return elsewhere
         if "command" in preferred and (command := draft_command(dag, task)) is not None:
-            return _preferred(dag, task, place, command)
+            return _preferred(task, place, command)
         python = draft_python(dag, task, place.refusal) if "python" in preferred else None
-        return python and _preferred(dag, task, place, python)
+        return python and _preferred(task, place, python)
 
     return better
 
 
-def _preferred(dag: Dag, task: Task, place: Place, better: Better) -> Better:
-    """A mirror that no gate would let retire, or that does not call what the task calls, is not preferred."""
+def _preferred(task: Task, place: Place, better: Better) -> Better:
+    """A mirror that does not call what the task calls is not preferred."""
     if better.attributes is None:
         return better
-    if deciders := deciders_above(dag)[task.task_id]:
-        decide = "decides" if len(deciders) == 1 else "decide"
-        why = f"{', '.join(sorted(deciders))} {decide} whether it runs, and only a LegacyTask asks them"
-        return Better.refused(better.type, task, Undetermined(why))
     called: dict[str, str] = {}
     for kind, functions in task.callbacks.items():
         name = kind.removesuffix("_callback")

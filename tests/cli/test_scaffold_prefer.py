@@ -131,25 +131,30 @@ def test_only_what_is_preferred_replaces_the_operator(estate: Path) -> None:
     assert scaffold(estate, "--prefer", "python") == {**none, "orders.function": "PythonUnit"}
 
 
-def test_below_a_branch_the_operator_itself_stays(estate: Path) -> None:
-    """Only a LegacyTask asks whether it runs; with another mirror no gate would let its DAG retire."""
+def test_below_a_branch_a_preferred_mirror_asks(estate: Path) -> None:
+    """A better mirror asks Airflow's rules before it runs, so its DAG can be retired; the branch stays as it is."""
     inventory = json.loads((estate / "inventory.json").read_text())
     [whole] = inventory["dags"]
     branch = task("branch", "", operator="airflow.operators.python.BranchPythonOperator", upstream=[])
     for each in whole["tasks"]:
         each["upstream"] = ["branch"] if each["task_id"] in ("command", "function") else []
     whole["tasks"].append(branch)
+    whole["file"] = "shop/orders.py"
     (estate / "inventory.json").write_text(json.dumps(inventory))
 
     kinds = scaffold(estate, "--prefer", "command", "--prefer", "python")
 
-    written = (estate / "dagster_defs" / "defs" / "orders" / "defs.yaml").read_text()
-    assert {name for name, kind in kinds.items() if kind == "LegacyTask"} == {
-        "orders.branch",
+    assert kinds["orders.branch"] == "LegacyTask"
+    assert (kinds["orders.command"], kinds["orders.function"]) == ("CommandUnit", "PythonUnit")
+    text = (estate / "dagster_defs" / "defs" / "orders" / "defs.yaml").read_text()
+    asked = {
+        each["attributes"]["unit"]: each["attributes"].get("trigger_rules")
+        for each in yaml.safe_load_all(text)
+    }
+    assert {unit for unit, rules in asked.items() if rules == {"dag_file": "shop/orders.py"}} == {
         "orders.command",
         "orders.function",
     }
-    assert "function is no PythonUnit: branch decides whether it runs, and only a LegacyTask asks" in written
 
 
 @pytest.mark.parametrize(
