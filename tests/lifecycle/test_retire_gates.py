@@ -86,7 +86,7 @@ def test_a_unit_that_has_soaked_may_be_retired() -> None:
         (
             replace(SOAKED, live=replace(WELL, waiting=("weekly.wait", "monthly.wait"))),
             Gate.WAITED_FOR,
-            "weekly.wait, monthly.wait would wait for taxi_daily in Airflow, where it no longer runs. Retire what",
+            "weekly.wait, monthly.wait would wait for taxi_daily in Airflow, where it no longer runs. Let",
         ),
         (
             replace(SOAKED, continuity=NOT_READ),
