@@ -18,7 +18,7 @@ import pendulum
 from airflow import DAG
 from airflow.operators.bash import BashOperator
 from airflow.utils.types import DagRunType
-from handover import dagster_try
+from handover.facts import facts
 from handover.names import task_instance_name
 from handover.proxy import ProxyToDagster
 
@@ -77,7 +77,7 @@ def _execute(case: dict[str, Any]) -> dict[str, str | None]:
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    dagster_try.KILL_SECONDS = 1.0  # what is waited for here ends at once, or never
+    facts.KILL_SECONDS = 1.0  # what is waited for here ends at once, or never
     if asked["url"]:
         os.environ["DAGSTER_URL"] = asked["url"]
     outcomes = [_execute(case) for case in asked["cases"]]

@@ -29,7 +29,7 @@ from airflow.utils.module_loading import import_string
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunType
-from handover import dagster_try
+from handover.facts import facts
 
 
 def dag_run(dag: Any, day: str, session: Any) -> DagRun:
@@ -118,7 +118,7 @@ async def _taken_away(trigger: Any) -> None:
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    dagster_try.KILL_SECONDS = asked.get("kill_seconds", dagster_try.KILL_SECONDS)
+    facts.KILL_SECONDS = asked.get("kill_seconds", facts.KILL_SECONDS)
     dag = DagBag(conf.get("core", "dags_folder"), include_examples=False).dags[asked.get("dag", "nightly")]
     states = []
     with create_session() as session:
