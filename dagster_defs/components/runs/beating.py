@@ -2,12 +2,13 @@
 
 If that process and the code server are lost together, nobody would ever tell Dagster: the sensor in
 `components/sensors/lost_runs.py` sees the beats stand still, and ends the run. A process that lives and was declared
-lost ends itself: another run may have begun.
+lost, or whose beats do not arrive, ends itself: another run may have begun, or may begin.
 """
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,20 +24,21 @@ from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
 
 EVERY = 10.0  # seconds between two beats
+ALONE = 150.0  # seconds without a beat that arrived: with GRACE, no more than the sensor waits
 GRACE = 15.0  # seconds in which a process that was declared lost may cancel its statements
 
 
 @contextmanager
 def beating(context: dg.AssetExecutionContext, unit: Unit, side: Side, root: Path) -> Iterator[None]:
-    """Nothing beats on the candidate side, whose runs nobody waits for. A store that takes no beats is said in the log,
-    and such a run is never declared lost: the step's own questions to the store decide about the step."""
+    """Nothing beats on the candidate side, whose runs nobody waits for. A store that takes no first beat is said in the
+    log, and such a run is never declared lost: the step's own questions to the store decide about the step."""
     if side is not Side.LEGACY:
         yield
         return
     with ExitStack() as alive:
         try:
             heartbeats = open_store(Settings.from_process(root)).heartbeats()
-            alive.enter_context(Pulse(heartbeats, context.run.run_id, str(unit)))
+            alive.enter_context(Pulse(heartbeats, context.run.run_id, str(unit), context.log.error))
         except ParityError as error:
             context.log.info(f"The run leaves no sign of life: {error}")
         yield
@@ -52,38 +54,60 @@ def _end_this_process() -> None:
 
 @dataclass
 class Pulse:
-    """Its block begins with a beat, and raises what that raises. `lost`: what is done by a run that was declared
-    lost."""
+    """Its block begins with a beat, and raises what that raises. `lost`: what is done by a run that was declared lost,
+    or that may be declared so, because none of its beats has arrived for `alone` seconds."""
 
     heartbeats: Heartbeats
     run_id: str
     unit: str
+    say: Callable[[str], None] = lambda _: None
     every: float = EVERY
+    alone: float = ALONE
     lost: Callable[[], None] = _end_this_process
     _over: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _arrived: float = 0
 
     def __enter__(self) -> None:
+        self._arrived = time.monotonic()
         self.heartbeats.beat(self.run_id, self.unit)
-        self._thread = threading.Thread(target=self._beat, name="parity-heartbeat", daemon=True)
-        self._thread.start()
+        for name, work in (("beats", self._beat), ("watches", self._watch)):
+            thread = threading.Thread(target=work, name=f"parity-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        if self._thread is not None:
-            self._thread.join(self.every)
+        for thread in self._threads:
+            thread.join(self.every)
         try:
             self.heartbeats.rest(self.run_id, self.unit)
         except ParityError:
             return  # the sensor forgets it once the run has ended
 
     def _beat(self) -> None:
-        """A beat that fails is made up for by the next one: a store that is away counts no time."""
+        """A beat that fails is made up for by the next one."""
         while not self._over.wait(self.every):
+            began = time.monotonic()
             try:
                 lives = self.heartbeats.beat(self.run_id, self.unit)
             except ParityError:
                 continue
             if not lives:
-                self.lost()
-                return
+                self._end("it was declared lost, so another run may have begun")
+            self._arrived = began
+
+    def _watch(self) -> None:
+        """Beside the beats, which may hang with the store. The sensor may reach a store that this process does not."""
+        while not self._over.wait(self.every / 10):
+            if time.monotonic() - self._arrived > self.alone:
+                self._end(
+                    f"the store has taken no sign of life for {self.alone:g} s, so it may be declared lost"
+                )
+
+    def _end(self, why: str) -> None:
+        """Once, whichever thread is the first."""
+        if not self._over.is_set():
+            self._over.set()
+            self.say(f"{self.unit} ends its own process: {why}")
+            self.lost()

@@ -14,7 +14,7 @@ from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import tags
 from dagster_defs.settings import Settings
 
-STILL = 60.0  # seconds without a beat, of which a process that lives makes one each ten
+STILL = 180.0  # seconds without a beat: a process that lives beats each ten, or ends itself before
 KEPT = 24 * 3600.0  # seconds that a declaration is remembered after its run has ended
 LOOKS = 3  # and so many looks: a clock that jumps is not believed
 

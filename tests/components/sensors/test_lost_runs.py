@@ -11,7 +11,7 @@ import pytest
 
 from dagster_defs.adapters.store.files import FileStore
 from dagster_defs.adapters.store.seam import Heartbeats
-from dagster_defs.components.runs.beating import Pulse
+from dagster_defs.components.runs.beating import ALONE, GRACE, Pulse
 from dagster_defs.components.sensors.lost_runs import (
     KEPT,
     STILL,
@@ -172,9 +172,55 @@ def test_a_pulse(heartbeats: Heartbeats) -> None:
 
         rest = beat
 
-    away = Away()
-    with Pulse(away, "run", UNIT, every=0.02, lost=told.set):  # type: ignore[arg-type]  # as much as is called
+    away, not_told = Away(), threading.Event()
+    with Pulse(away, "run", UNIT, every=0.02, lost=not_told.set):  # type: ignore[arg-type]  # as much as is called
         assert _until(lambda: away.calls > 2)
+    assert not not_told.is_set()
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_process_whose_beats_do_not_arrive_ends_itself(hangs: bool) -> None:
+    """Before a sensor that reaches the store may free the window: whether the store refuses its beats, or hangs. One
+    whose beats arrive again in time goes on."""
+    told, said = threading.Event(), list[str]()
+
+    class Away:
+        calls = 0
+
+        def beat(self, *_: str) -> bool:
+            self.calls += 1
+            if self.calls == 1:
+                return True
+            if hangs:
+                threading.Event().wait(2)
+            raise LedgerUnwritable("here", "it is away")
+
+        rest = beat
+
+    with Pulse(Away(), "run", UNIT, said.append, every=0.05, alone=0.5, lost=told.set):  # type: ignore[arg-type]  # as much as is called
+        assert told.wait(10)
+    assert said == [
+        f"{UNIT} ends its own process: the store has taken no sign of life for 0.5 s, so it may be declared lost"
+    ]
+
+    class Short(Away):
+        def beat(self, *_: str) -> bool:
+            self.calls += 1
+            if self.calls % 2 == 0:
+                raise LedgerUnwritable("here", "it is away")
+            return True
+
+        rest = beat
+
+    short, lives = Short(), threading.Event()
+    with Pulse(short, "run", UNIT, every=0.05, alone=5, lost=lives.set):  # type: ignore[arg-type]  # as much as is called
+        assert _until(lambda: short.calls > 6)
+    assert not lives.is_set()
+
+
+def test_a_process_ends_itself_before_it_can_be_declared_lost() -> None:
+    """With what it needs for its end, within the time for which the sensor waits."""
+    assert ALONE + GRACE <= STILL
 
 
 def _until(fact: object) -> bool:
