@@ -15,6 +15,7 @@ from bench import (
     observe,
     one_window,
     proxied,
+    question,
     task,
     thirty,
     unit_run,
@@ -49,6 +50,11 @@ BENCHES = {
         "What a proxy asks before it launches, milliseconds; daily assets with three years of partitions",
         lookup.measure,
         lookup.BOUNDS,
+    ),
+    "question": (
+        "What a task with a switch asks before it begins, milliseconds",
+        question.measure,
+        (),
     ),
     "proxied": (
         "A proxied task from start to end in Airflow, seconds",

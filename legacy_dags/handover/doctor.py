@@ -77,22 +77,22 @@ def look(conn_id: str, units: Iterable[tuple[str, str]]) -> dict[str, Any]:
         "at": datetime.now(timezone.utc).isoformat(),
         "channel": channel(),
         "folder": str(proxied_state()) if channel() == FILE else "",
-        "owners": _owners(units),
+        "owners": _owners(units, conn_id),
         "dagster": _dagster(conn_id),
     }
 
 
-def _owners(units: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+def _owners(units: Iterable[tuple[str, str]], conn_id: str) -> list[dict[str, Any]]:
     """Each DAG's marks are read once, as a task reads them."""
     by_dag: dict[str, list[str]] = {}
     for dag_id, task_id in units:
         by_dag.setdefault(dag_id, []).append(task_id)
-    return [answer for dag_id, task_ids in by_dag.items() for answer in _owners_in(dag_id, task_ids)]
+    return [answer for dag_id, task_ids in by_dag.items() for answer in _owners_in(dag_id, task_ids, conn_id)]
 
 
-def _owners_in(dag_id: str, task_ids: Sequence[str]) -> list[dict[str, Any]]:
+def _owners_in(dag_id: str, task_ids: Sequence[str], conn_id: str) -> list[dict[str, Any]]:
     try:
-        marks = marks_of(dag_id)
+        marks = marks_of(dag_id, conn_id, _SECONDS)
     except OwnerUnknown as error:
         return [{"dag": dag_id, "task": task_id, "problem": str(error)} for task_id in task_ids]
     return [_owner(marks, dag_id, task_id) for task_id in task_ids]

@@ -70,6 +70,16 @@ query RunStatus($runId: ID!) {
 }
 """
 
+OBSERVED = """
+query Observed($key: AssetKeyInput!, $partitions: [String!]) {
+  assetOrError(assetKey: $key) {
+    __typename
+    ... on Asset { assetObservations(partitions: $partitions, limit: 1) { description } }
+    ... on AssetNotFoundError { message }
+  }
+}
+"""
+
 STEP_FAILURES = """
 query Failures($runId: ID!) {
   logsForRun(runId: $runId) {

@@ -17,7 +17,7 @@ from handover.facts import IS_AIRFLOW_3, facts
 from handover.mapped import document, in_mapped_group, is_mapped, readers_in_airflow, stand_in_for_mapped
 from handover.marks import Marks, read_marks
 from handover.names import job_name
-from handover.owners import FILE, OwnerUnknown, channel, marks_of
+from handover.owners import FILE, OF_DAGSTER, OwnerUnknown, ask, channel, marks_of
 from handover.switch import enrol
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
     working = [task_id for task_id, task in dag.task_dict.items() if not _steers(task)]
     asked = working if marks.whole else [task_id for task_id, proxied in marks.tasks.items() if proxied]
     problems += _unknown(dag, marks.tasks)
-    if settings.enrolled is not None or IS_AIRFLOW_3:
+    if settings.enrolled is not None or IS_AIRFLOW_3 or channel() == OF_DAGSTER:
         asked = _enrol(dag, settings, working, asked, problems)
     if IS_AIRFLOW_3:
         # Whatever stands in for a task when the file is parsed, an older version of its bundle may run another one.
@@ -104,9 +104,11 @@ def _install(dag: DAG, folder: Path, proxy: type, settings: Settings, problems: 
 
 def _marks(dag: DAG, folder: Path, settings: Settings) -> Marks:
     """As they are when Airflow parses the file. They decide about tasks without a switch only. A folder that is not
-    there has no marks for a DAG without a switch."""
+    there has no marks for a DAG without a switch. Dagster is not asked while a file is parsed."""
     if settings.enrolled is None and channel() == FILE:
         return read_marks(folder, dag.dag_id)
+    if channel() == OF_DAGSTER:
+        return Marks()
     try:
         return marks_of(dag.dag_id)
     except OwnerUnknown as error:
@@ -126,6 +128,8 @@ def _enrol(
 ) -> list[str]:
     """Put switches into the enrolled tasks; returns the marked ones that take none, for which a proxy stands in."""
     asked = settings.enrolled
+    if asked is None and channel() == OF_DAGSTER:
+        problems.append("PARITY_CHANNEL is 'dagster', which enrolled tasks ask only: say which, `enrolled=…`")
     if isinstance(asked, str) and asked != ALL:
         problems.append(f"`enrolled` is {asked!r}; it takes {ALL!r} or a list of task ids")
         asked = [asked]
@@ -152,6 +156,8 @@ def _enrol(
             logger.info("task %s of DAG %s has no switch: it %s", task_id, dag.dag_id, reason)
         if reason and task_id in marked:
             left.append(task_id)
+        elif reason and channel() == OF_DAGSTER:
+            _refuse_if_dagsters(dag.task_dict[task_id], reason, settings)
     if enrolled or asked is not None:
         _tag(dag, ENROLLED_TAG if asked == ALL else f"parity: {enrolled} enrolled")
     return left
@@ -214,14 +220,41 @@ def _refused_in_airflow3(task: Any) -> str:
     return reason
 
 
+def _refuse_if_dagsters(task: Any, reason: str, settings: Settings) -> None:
+    """Make a task without a switch ask before it runs, and fail if it is Dagster's."""
+    own = task.partial_kwargs.get("pre_execute") if is_mapped(task) else task._pre_execute_hook
+
+    def ask_first(context: Any) -> None:
+        try:
+            proxied = ask(task.dag_id, task.task_id, settings.conn_id, settings.patience).proxied
+        except OwnerUnknown:
+            if settings.when_unknown != LEGACY:
+                raise
+            logger.warning("nobody can say whose %s.%s is, so it runs", task.dag_id, task.task_id)
+            proxied = False
+        if proxied:
+            raise AirflowException(
+                f"task {task.task_id!r} is marked as Dagster's and cannot be handed over with PARITY_CHANNEL=dagster: "
+                f"it {reason}. Roll it back: parity rollback {task.dag_id}.{task.task_id}"
+            )
+        if own is not None:
+            own(context)
+
+    _set_pre_execute(task, ask_first)
+
+
 def _refuse(task: Any, reason: str) -> None:
     def refuse(context: Any) -> None:
         raise AirflowException(f"task {task.task_id!r} {reason}")
 
+    _set_pre_execute(task, refuse)
+
+
+def _set_pre_execute(task: Any, hook: Callable[[Any], None]) -> None:
     if is_mapped(task):
-        task.partial_kwargs["pre_execute"] = refuse
+        task.partial_kwargs["pre_execute"] = hook
     else:
-        task._pre_execute_hook = refuse
+        task._pre_execute_hook = hook
 
 
 def stand_in(task: Any, proxy: type, **settings: Any) -> Any:

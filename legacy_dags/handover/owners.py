@@ -1,25 +1,33 @@
 """Whose a task's windows are, asked when the task executes.
 
 Only what is fresh when it is read may decide. A folder is fresh if it is one folder, which the moves write and this
-worker reads; a copy of it is not. A Variable is a row of Airflow's database, which every worker sees at once.
+worker reads; a copy of it is not. A Variable is a row of Airflow's database, which every worker sees at once. Dagster
+answers from its event log.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from airflow.exceptions import AirflowException
 
+from handover.client import Client, NoAnswer, reason
 from handover.facts import facts
+from handover.graphql import OBSERVED
 from handover.marks import Marks, marks_of_text, read_marks
+from handover.place import DEFAULT_CONNECTION, find_place
 
 # Either one says that moves write this folder; a mount that has failed has neither.
 LEDGER, SET_UP = "ledger.jsonl", ".parity-marks"
 # The Variable that says so of Variables; the marks of a DAG are in `parity_marks__<dag>`.
 VARIABLE = "parity_marks"
-CHANNELS = (FILE, OF_VARIABLES) = ("file", "variable")
+CHANNELS = (FILE, OF_VARIABLES, OF_DAGSTER) = ("file", "variable", "dagster")
+# The asset in Dagster that says so of Dagster; the marks of a DAG are in `parity_marks/<dag>`.
+ASSET = "parity_marks"
 
 
 @dataclass(frozen=True)
@@ -42,9 +50,14 @@ def proxied_state() -> Path:
     )
 
 
-def ask(dag_id: str, task_id: str) -> Answer:
-    """Raises OwnerUnknown, with what to do, if the marks are not where PARITY_CHANNEL says, or not clear."""
-    return answer_of(marks_of(dag_id), dag_id, task_id)
+def ask(
+    dag_id: str, task_id: str, conn_id: str = DEFAULT_CONNECTION, patience: float | None = None
+) -> Answer:
+    """Raises OwnerUnknown, with what to do, if the marks are not where PARITY_CHANNEL says, or not clear.
+
+    `conn_id`, `patience`: of Dagster, if it is to be asked, as for a task that it runs.
+    """
+    return answer_of(marks_of(dag_id, conn_id, patience), dag_id, task_id)
 
 
 def answer_of(marks: Marks, dag_id: str, task_id: str) -> Answer:
@@ -59,13 +72,16 @@ def channel() -> str:
     return os.environ.get("PARITY_CHANNEL") or FILE
 
 
-def marks_of(dag_id: str) -> Marks:
+def marks_of(dag_id: str, conn_id: str = DEFAULT_CONNECTION, patience: float | None = None) -> Marks:
     """Raises OwnerUnknown if nothing tells that these are the marks that moves write."""
     if channel() == FILE:
         return _in_folder(proxied_state(), dag_id)
     if channel() == OF_VARIABLES:
         return _in_variable(dag_id)
-    raise OwnerUnknown(f"PARITY_CHANNEL is {channel()!r}; it takes {' or '.join(CHANNELS)}")
+    if channel() == OF_DAGSTER:
+        return _in_dagster(dag_id, conn_id, patience)
+    known = f"{', '.join(CHANNELS[:-1])} or {CHANNELS[-1]}"
+    raise OwnerUnknown(f"PARITY_CHANNEL is {channel()!r}; it takes {known}")
 
 
 def _in_folder(folder: Path, dag_id: str) -> Marks:
@@ -98,3 +114,40 @@ def _in_variable(dag_id: str) -> Marks:
     if is_there and text is None:
         raise OwnerUnknown(f"the Variable {name} cannot be decrypted")
     return marks_of_text(text, f"the Variable {name}") if text is not None else Marks()
+
+
+def _in_dagster(dag_id: str, conn_id: str, patience: float | None) -> Marks:
+    """Raises OwnerUnknown if Dagster, asked as long as an outage may last, has not answered."""
+    name = f"{ASSET}/{dag_id}"
+    try:
+        client = Client(find_place(conn_id, patience))
+        told = _observations(client, [ASSET, dag_id])
+        if told:
+            return marks_of_text(str(told[0].get("description") or ""), f"{name} in Dagster")
+        was_told = _observations(client, [ASSET], [dag_id])
+        is_set_up = was_told or _observations(client, [ASSET])
+    except AirflowException as error:
+        raise OwnerUnknown(f"Dagster cannot be asked: {error}") from error
+    if was_told:
+        raise OwnerUnknown(
+            f"the asset {name} was wiped in Dagster. Tell its marks again, for any unit of it: parity resume <unit>"
+        )
+    if not is_set_up:
+        raise OwnerUnknown(
+            f"Dagster at {client.place.url} has neither an asset {ASSET} nor {name}, so moves do not write there. Set "
+            "PARITY_CHANNEL as for `parity`; if nothing was moved yet: PARITY_CHANNEL=dagster parity store init"
+        )
+    return Marks()
+
+
+def _observations(
+    client: Client, path: Sequence[str], partitions: Sequence[str] | None = None
+) -> Sequence[Mapping[str, Any]]:
+    """The newest one, if there is any. Raises NoAnswer."""
+    answer = client.ask(OBSERVED, {"key": {"path": list(path)}, "partitions": partitions})
+    if answer["__typename"] == "AssetNotFoundError":
+        return ()
+    if answer["__typename"] != "Asset":
+        raise NoAnswer(f"Dagster at {client.place.url} cannot tell: {reason(answer)}", passing=False)
+    observed: Sequence[Mapping[str, Any]] = answer["assetObservations"]
+    return observed

@@ -118,7 +118,7 @@ class Switch:
         if self._answer is None:
             task: Any = self
             try:
-                self._answer = ask(task.dag_id, task.task_id)
+                self._answer = self._ask(task.task_id)
             except OwnerUnknown as error:
                 if not self._enrolment.fails_open:
                     raise
@@ -127,6 +127,10 @@ class Switch:
                 )
                 self._answer = Answer(proxied=False)
         return bool(self._answer.proxied)
+
+    def _ask(self, task_id: str) -> Answer:
+        task: Any = self
+        return ask(task.dag_id, task_id, self._enrolment.conn_id, self._enrolment.patience)
 
     def _try(self) -> DagsterTry:
         """With the position that this try obeyed, which Dagster's run compares with that of the mark on record."""
@@ -147,9 +151,7 @@ class Switch:
         task: Any = self
         enrolled = self._enrolment.enrolled
         left = [
-            name
-            for name in self._enrolment.readers
-            if name not in enrolled or not ask(task.dag_id, name).proxied
+            name for name in self._enrolment.readers if name not in enrolled or not self._ask(name).proxied
         ]
         if left:
             names = ", ".join(left)

@@ -1,4 +1,5 @@
-"""How Airflow is told the marks: in files of one folder, or in a Variable for each DAG, set over REST.
+"""How Airflow is told the marks: in files of one folder, in a Variable for each DAG, set over REST, or by Dagster, whom
+tasks ask when they execute.
 
 A channel is told of a mark after the record has it, and is never where a mark is looked up that decides about a write
 of Dagster's.
@@ -14,16 +15,24 @@ from typing import Protocol
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.dagster.told_marks import ASSET, ToldMarks
 from dagster_defs.adapters.files.airflows import settings_of_each
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.proxied_state import Marks, refuse_unmarkable, set_up, tell_airflow
-from dagster_defs.errors import AirflowFault, BadChannel, LedgerUnwritable, NoMarksFolder, ParityError
+from dagster_defs.errors import (
+    AirflowFault,
+    BadChannel,
+    DagsterFault,
+    LedgerUnwritable,
+    NoMarksFolder,
+    ParityError,
+)
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.settings import Settings
 
-CHANNELS = (FILE, OF_VARIABLES) = ("file", "variable")  # what PARITY_CHANNEL takes
+CHANNELS = (FILE, OF_VARIABLES, OF_DAGSTER) = ("file", "variable", "dagster")  # what PARITY_CHANNEL takes
 VARIABLE = "parity_marks"  # of the channel itself; a DAG's is `parity_marks__<dag>`
 SAID_OF_IT = "Moves of airflow-parity write parity_marks__<dag>, and tasks read their marks there."
 MASK = "***"  # what Airflow 3 shows in the place of a value whose name sounds like a secret's
@@ -126,12 +135,7 @@ class Variables:
             return str(error)
 
     def tell(self, unit: Unit, marks: Marks) -> None:
-        of_dag = marks.by_dag.get(unit.dag_id, one_dag.Marks())
-        document = {
-            "tasks": [{"id": name, "proxied": mark} for name, mark in sorted(of_dag.tasks.items())],
-            "positions": dict(sorted(of_dag.positions.items())),
-        }
-        self._client(unit.dag_id).set_variable(_name_of(unit.dag_id), json.dumps(document))
+        self._client(unit.dag_id).set_variable(_name_of(unit.dag_id), _text_of(marks, unit.dag_id))
 
     def refuse_unmarkable(self, unit: Unit) -> None:
         """Raises AirflowFault if Airflow cannot be asked, or does not let this user see its Variables."""
@@ -146,6 +150,33 @@ class Variables:
         return self.clients[self.airflows.of(dag_id)]
 
 
+@dataclass(frozen=True)
+class InDagster:
+    """`told`: by the very way by which tasks ask."""
+
+    told: ToldMarks
+
+    def read(self, dag_id: str = "") -> Marks:
+        try:
+            told = self.told.of_dag(dag_id) if dag_id else self.told.of_all()
+        except DagsterFault as error:
+            reason = str(error)
+            return Marks({}, lambda _: reason)
+        texts = {dag: one_dag.marks_of_text(text, f"{ASSET}/{dag}") for dag, text in told.texts.items()}
+        wiped = {dag: one_dag.Marks(broken=f"{ASSET}/{dag} was wiped in Dagster") for dag in told.wiped}
+        return Marks(texts | wiped)
+
+    def tell(self, unit: Unit, marks: Marks) -> None:
+        self.told.tell(unit.dag_id, _text_of(marks, unit.dag_id))
+
+    def refuse_unmarkable(self, unit: Unit) -> None:
+        """Raises DagsterFault if Dagster cannot be asked. Whether it takes marks is known once it is told one."""
+        self.told.of_dag(unit.dag_id)
+
+    def set_up(self) -> None:
+        self.told.set_up()
+
+
 def channel_of(settings: Settings, folders: MarksFolders, store: str) -> Channel:
     """By PARITY_CHANNEL. Raises BadChannel for an unknown one."""
     if (settings.channel or FILE) == FILE:
@@ -154,7 +185,19 @@ def channel_of(settings: Settings, folders: MarksFolders, store: str) -> Channel
         each = settings_of_each(settings) if folders.airflows.dags else [settings]
         clients = {one.airflow: AirflowClient(AirflowAddress.of(one), patience=PATIENCE) for one in each}
         return Variables(folders.airflows, clients)
-    raise BadChannel(settings.channel, " or ".join(CHANNELS))
+    if settings.channel == OF_DAGSTER:
+        return InDagster(ToldMarks.of(settings))
+    raise BadChannel(settings.channel, ", ".join(CHANNELS[:-1]) + f" or {CHANNELS[-1]}")
+
+
+def _text_of(marks: Marks, dag_id: str) -> str:
+    """The marks of a DAG, in the words of the files."""
+    of_dag = marks.by_dag.get(dag_id, one_dag.Marks())
+    document = {
+        "tasks": [{"id": name, "proxied": mark} for name, mark in sorted(of_dag.tasks.items())],
+        "positions": dict(sorted(of_dag.positions.items())),
+    }
+    return json.dumps(document)
 
 
 def _name_of(dag_id: str) -> str:

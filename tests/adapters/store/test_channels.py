@@ -1,8 +1,9 @@
-"""Airflow is told the marks in its Variables, and what it was told is held against the record."""
+"""Airflow is told the marks in its Variables or by Dagster, and what it was told is held against the record."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Lock
@@ -11,17 +12,20 @@ import pytest
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowClient
+from dagster_defs.adapters.dagster import told_marks
+from dagster_defs.adapters.dagster.told_marks import Told, ToldMarks
 from dagster_defs.adapters.store import marks as one_dag
 from dagster_defs.adapters.store.channels import Folders, Variables, channel_of
 from dagster_defs.adapters.store.marks_folders import MarksFolders
 from dagster_defs.adapters.store.proxied_state import Marks
 from dagster_defs.adapters.store.registry import open_store
 from dagster_defs.adapters.store.seam import Store
-from dagster_defs.errors import AirflowFault, BadChannel
+from dagster_defs.errors import AirflowFault, BadChannel, DagsterFault
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.settings import Settings
-from tests.support.fakes import FakeAirflow
+from tests.support.dagster_marks import dagster_marks
+from tests.support.fakes import FakeAirflow, FakeDagster
 from tests.support.postgres import PostgresServer
 from tests.support.records import DONE, INTENT, OTHER, UNIT, forget, url_of
 
@@ -139,11 +143,70 @@ def test_units_of_a_dag_that_are_moved_at_once(airflow: FakeAirflow, tmp_path: P
     assert told == [unit.task_id for unit in units]
 
 
+@pytest.fixture
+def dagster(dagster_server: FakeDagster) -> Iterator[FakeDagster]:
+    with dagster_marks() as dagster_server.marks:
+        yield dagster_server
+
+
+def test_dagster_is_told(dagster: FakeDagster, tmp_path: Path) -> None:
+    """The newest observation of a DAG's asset has all of its marks. One that was wiped, or is older than the record, is
+    a doubt; so is every mark if Dagster does not let us in."""
+    settings = {"PARITY_STORE": f"file:{tmp_path}", "PARITY_CHANNEL": "dagster", "DAGSTER_URL": dagster.url}
+    store = open_store(Settings(settings, tmp_path))
+    store.create()
+    told = ToldMarks(dagster.url)
+    assert (told.of_dag(UNIT.dag_id), told.of_all()) == (Told({}), Told({}, []))
+
+    store.append(INTENT)
+    store.mark(UNIT, proxied=True)
+    then = told.of_dag(UNIT.dag_id).texts[UNIT.dag_id]
+    store.append(DONE)
+    store.mark(OTHER, proxied=False)
+    far = Unit("books", "close")
+    store.mark(far, proxied=True)
+
+    for marks in (store.marks_in_airflow(), store.marks_in_airflow(UNIT.dag_id)):
+        assert (marks.of_dag(UNIT.dag_id).tasks, marks.problems) == (
+            {UNIT.task_id: True, OTHER.task_id: False},
+            {},
+        )
+        assert marks.position(UNIT) == 1
+    assert store.marks_in_airflow().of_dag("books").tasks == {"close": True}
+
+    store.mark(UNIT, proxied=False)
+    told.tell(UNIT.dag_id, then)
+    assert "Airflow has been told Dagster, the record says Airflow" in store.marks_in_airflow().doubt(UNIT)
+    assert dagster.marks
+    dagster.marks.wipe("parity_marks", UNIT.dag_id)
+    for marks in (store.marks_in_airflow(), store.marks_in_airflow(UNIT.dag_id)):
+        assert "parity_marks/taxi_daily was wiped in Dagster" in marks.doubt(UNIT)
+    assert store.marks_in_airflow().of_dag("books").tasks == {"close": True}, "another DAG is not in doubt"
+
+    store.mark(UNIT, proxied=False)
+    assert not store.marks_in_airflow().doubt(UNIT)
+    dagster.login_page = True
+    assert "login page" in store.marks_in_airflow().doubt(UNIT)
+    with pytest.raises(DagsterFault, match="login page"):
+        store.refuse_unmarkable(UNIT)
+
+
+def test_a_dagster_that_is_told_by_hundreds(dagster: FakeDagster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, each DAG once, with what it was told last."""
+    monkeypatch.setattr(told_marks, "PAGE", 3)
+    told = ToldMarks(dagster.url)
+    for text in ("then", "now"):
+        for number in range(7):
+            told.tell(f"dag_{number}", f"{text} {number}")
+
+    assert told.of_all() == Told({f"dag_{number}": f"now {number}" for number in range(7)}, [])
+
+
 def test_a_channel_by_its_name(tmp_path: Path) -> None:
     """An unknown one is an error, never the default."""
     folders = MarksFolders(tmp_path)
     assert isinstance(channel_of(Settings({}, tmp_path), folders, "s"), Folders)
-    with pytest.raises(BadChannel, match=r"no known channel\. Write file or variable"):
+    with pytest.raises(BadChannel, match=r"no known channel\. Write file, variable or dagster"):
         open_store(Settings({"PARITY_CHANNEL": "varable"}, tmp_path))
     nowhere = Settings({"PARITY_CHANNEL": "variable", "AIRFLOW_URL": "http://127.0.0.1:9"}, tmp_path)
     told = channel_of(nowhere, folders, "s").read()

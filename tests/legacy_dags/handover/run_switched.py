@@ -2,9 +2,9 @@
 
 Input on stdin: `{"dag", "day", "steps": [[action, task, map index], …]}`. The DAG file is read once, before the first
 step. Actions are those of `run_tasks.py`, and these change the marks, in `proxied_state/` or, with PARITY_CHANNEL, in
-Variables: `mark`, `unmark`, `spoil`, which makes the DAG's unreadable, `lose`, after which there is nothing, and
-`set_up`, which says that Variables are the place. Output: after each other step what Airflow has of the instance, as
-the last line of stdout.
+Variables or in Dagster: `mark`, `unmark`, `spoil`, which makes the DAG's unreadable, `lose`, after which there is
+nothing, and `set_up`, which says that they are the place. Output: after each other step what Airflow has of the
+instance, as the last line of stdout.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from airflow.models.xcom import XCom
 from airflow.utils.session import create_session
 from handover.plugin import DagsterRunLink
 from run_tasks import act, dag_run  # type: ignore[import-not-found]  # beside this program
+from told_by_dagster import InDagster  # type: ignore[import-not-found]  # likewise
 
 MARKS = Path(os.environ["PARITY_PROXIED_STATE"])
 NOTED = Path(os.environ["FOLDER"]) / "noted"
@@ -43,6 +44,9 @@ class Folder:
     def lose(self) -> None:
         shutil.rmtree(MARKS, ignore_errors=True)
 
+    def set_up(self) -> None:
+        """The fixture has."""
+
 
 class Variables:
     def __init__(self, dag_id: str) -> None:
@@ -58,15 +62,21 @@ class Variables:
         for name in ("parity_marks", self.name):
             Variable.delete(name)
 
+    def set_up(self) -> None:
+        Variable.set("parity_marks", "here")
+
+
+CHANNELS: dict[str, Any] = {"variable": Variables, "dagster": InDagster}
+
 
 def _change_marks(action: str, dag_id: str, task_id: str) -> None:
-    channel = Variables(dag_id) if os.environ.get("PARITY_CHANNEL") == "variable" else Folder(dag_id)
+    channel = CHANNELS.get(os.environ.get("PARITY_CHANNEL", ""), Folder)(dag_id)
     if action == "spoil":
         channel.write("tasks: [")
     elif action == "lose":
         channel.lose()
     elif action == "set_up":
-        Variable.set("parity_marks", "here")
+        channel.set_up()
     else:
         known = yaml.safe_load(channel.read()) or {"tasks": [], "positions": {}}
         tasks = [each for each in known["tasks"] if each["id"] != task_id]

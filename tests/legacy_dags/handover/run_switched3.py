@@ -33,6 +33,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy.exc import OperationalError
+from told_by_dagster import InDagster  # type: ignore[import-not-found]  # beside this program
 
 NOTED = Path(os.environ["FOLDER"]) / "noted"
 
@@ -45,9 +46,12 @@ def _change_marks(action: str, dag_id: str, task_id: str) -> None:
     folder = Path(os.environ["PARITY_PROXIED_STATE"])
     name, file = f"parity_marks__{dag_id}", folder / f"{dag_id}.yaml"
     is_variable = os.environ.get("PARITY_CHANNEL") == "variable"
+    dagster = InDagster(dag_id) if os.environ.get("PARITY_CHANNEL") == "dagster" else None
 
     def write(text: str) -> None:
-        if is_variable:
+        if dagster is not None:
+            dagster.write(text)
+        elif is_variable:
             Variable.set(name, text)
         else:
             folder.mkdir(exist_ok=True)
@@ -57,12 +61,17 @@ def _change_marks(action: str, dag_id: str, task_id: str) -> None:
         MetastoreBackend.get_variable = _away
     elif action == "spoil":
         write("tasks: [")
+    elif action == "set_up" and dagster is not None:
+        dagster.set_up()
     elif action == "set_up":
         Variable.set("parity_marks", "here")
+    elif action == "lose" and dagster is not None:
+        dagster.lose()
     elif action == "lose":
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        there = Variable.get(name, "") if is_variable else file.read_text() if file.exists() else ""
+        in_file = file.read_text() if file.exists() else ""
+        there = dagster.read() if dagster is not None else Variable.get(name, "") if is_variable else in_file
         known = yaml.safe_load(there) or {"tasks": [], "positions": {}}
         tasks = [each for each in known["tasks"] if each["id"] != task_id]
         known["tasks"] = [*tasks, {"id": task_id, "proxied": action == "mark"}]

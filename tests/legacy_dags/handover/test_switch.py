@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dagster_defs.adapters.dagster.told_marks import ToldMarks
 from tests.legacy_dags.handover.conftest import InAirflow, Started, StartInAirflow, airflow_with_database
+from tests.support.dagster_marks import dagster_marks
 from tests.support.fakes import Job
 from tests.support.unruly_dagsters import UnrulyDagster
 
@@ -42,14 +44,15 @@ def marks(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def dagster(dagster_server: UnrulyDagster) -> UnrulyDagster:
+def dagster(dagster_server: UnrulyDagster) -> Iterator[UnrulyDagster]:
     job_tags = {"parity/timezone": "America/New_York", "parity/key_format": "%Y-%m-%d"}
     dagster_server.jobs = [
         Job(f"{dag}__{task.replace('.', '_')}", job_tags)
         for dag in ("switched", "listed", "opened")
         for task in TASKS
     ]
-    return dagster_server
+    with dagster_marks() as dagster_server.marks:
+        yield dagster_server
 
 
 @pytest.fixture
@@ -81,7 +84,7 @@ def tried(
     return start
 
 
-@pytest.mark.parametrize("channel", ["file", "variable"])
+@pytest.mark.parametrize("channel", ["file", "variable", "dagster"])
 def test_the_mark_of_the_moment_decides(tried: Tried, dagster: UnrulyDagster, channel: str) -> None:
     """Airflow's, then Dagster's, then Airflow's again, while the DAG file is read once; what Airflow stores of the
     task is the same each time."""
@@ -146,6 +149,8 @@ def test_an_enrolled_task_is_what_it_was(
         ("file", "lose", "if nothing was moved yet, make it: parity store init"),
         ("variable", "spoil", "Correct the mark: parity resume switched.build"),
         ("variable", "lose", "PARITY_CHANNEL=variable parity store init"),
+        ("dagster", "spoil", "Correct the mark: parity resume switched.build"),
+        ("dagster", "lose", "PARITY_CHANNEL=dagster parity store init"),
     ],
 )
 def test_an_unknown_owner_is_nobody(
@@ -292,3 +297,43 @@ def test_a_task_that_is_not_enrolled_asks_nobody(tried: Tried, dagster: UnrulyDa
     assert (own["state"], own["xcoms"].get("parity_owner")) == ("success", None)
     assert lost["state"] == "deferred"
     assert dagster.runs == []
+
+
+def test_dagster_is_asked_before_a_task_without_a_switch(tried: Tried, dagster: UnrulyDagster) -> None:
+    """It is not asked while the file is parsed, so such a task cannot be handed over, and must not run as Airflow's."""
+    steps = (["run", "grown.one", 0], "mark grown.one", ["run", "grown.one", 1])
+    started = tried("set_up x", *steps, "lose x", ["run", "grown.one", 1], PARITY_CHANNEL="dagster")
+    own, handed, unknown = started.answer()
+
+    assert (own["state"], own["noted"][:2]) == ("success", ["hook of one", "grown.one before"])
+    for told in (handed, unknown):
+        assert (told["state"], told["noted"]) == ("up_for_retry", [])
+    assert "cannot be handed over with PARITY_CHANNEL=dagster: it is in a mapped task group" in started.log()
+    assert "so moves do not write there" in started.log()
+    assert dagster.runs == []
+
+
+def test_the_asset_of_a_dag_was_wiped(tried: Tried, dagster: UnrulyDagster) -> None:
+    """Whoever tidies up Dagster's catalog takes no mark back."""
+    marks = dagster.marks
+    assert marks is not None
+    client = ToldMarks(dagster.url)
+    client.set_up()
+    client.tell("switched", '{"tasks": [{"id": "build", "proxied": true}]}')
+    assert client.of_dag("switched").texts
+    marks.wipe("parity_marks", "switched")
+
+    [told] = (started := tried("run build", PARITY_CHANNEL="dagster")).answer()
+
+    assert (told["state"], told["noted"], dagster.runs) == ("up_for_retry", [], [])
+    assert "the asset parity_marks/switched was wiped in Dagster" in started.log()
+
+
+def test_a_dagster_that_cannot_be_asked(tried: Tried, dagster: UnrulyDagster) -> None:
+    """With the reason, and closed; a file is parsed all the same."""
+    dagster.login_page = True
+
+    [told] = (started := tried("run build", PARITY_CHANNEL="dagster")).answer()
+
+    assert (told["state"], told["noted"]) == ("up_for_retry", [])
+    assert "OwnerUnknown: Dagster cannot be asked: " in started.log()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.dagster_marks import dagster_marks
 from tests.support.estate import ROOT, foreign_environment
 from tests.support.exporting import PYTHONS
 from tests.support.fakes import Job
@@ -28,12 +29,18 @@ TASKS = ("first", "build", "later", "reads", "leave", "many", "adds")
 ENROLLED = "whose a window is, is asked when the task starts"
 BACK = ("run build", "mark build", "clear build", "run build", "unmark build", "clear build", "run build")
 VARIABLE = {"PARITY_CHANNEL": "variable"}
+DAGSTER = {"PARITY_CHANNEL": "dagster"}
 HIDDEN = {**VARIABLE, "AIRFLOW_VAR_PARITY_MARKS__SWITCHED": "tasks: []"}
 
 STORIES: dict[str, dict[str, Any]] = {
     "nobody set up": {"env": VARIABLE, "steps": ("run first",)},
     "file": {"steps": BACK},
     "variable": {"env": VARIABLE, "steps": ("set_up x", *BACK)},
+    "dagster": {"env": DAGSTER, "steps": ("set_up x", *BACK, "lose x")},
+    "no switch": {
+        "env": DAGSTER,
+        "steps": ("set_up x", "mark many", "run many", "unmark many", "clear many", "run many", "lose x"),
+    },
     "hidden": {"env": HIDDEN, "steps": ("set_up x", "run first")},
     "away": {"env": VARIABLE, "steps": ("set_up x", "mark first", "away x", "run first")},
     "deferred": {"steps": ("run later", "mark later", "clear later", "run later")},
@@ -91,7 +98,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
     home, folder = tmp_path_factory.mktemp("airflow3"), tmp_path_factory.mktemp("noted")
     days = {name: f"2024-03-{day:02}" for day, name in enumerate(STORIES, start=4)}
     job_tags = {"parity/timezone": "America/New_York", "parity/key_format": "%Y-%m-%d"}
-    with UnrulyDagster() as dagster:
+    with UnrulyDagster() as dagster, dagster_marks() as dagster.marks:
         dagster.jobs = [Job(f"{dag}__{task}", job_tags) for dag in ("switched", "marked") for task in TASKS]
         settings = {
             **foreign_environment(),
@@ -136,7 +143,7 @@ def stories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Story]:
         }
 
 
-@pytest.mark.parametrize("channel", ["file", "variable"])
+@pytest.mark.parametrize("channel", ["file", "variable", "dagster"])
 def test_the_mark_of_the_moment_decides(stories: dict[str, Story], channel: str) -> None:
     """Airflow's, then Dagster's, then Airflow's again, while the DAG file is read once."""
     story = stories[channel]
@@ -155,6 +162,14 @@ def test_the_mark_of_the_moment_decides(stories: dict[str, Story], channel: str)
     assert ENROLLED in own["doc"]
     # Before the first story that sets them up, there are no Variables to read when the file is parsed.
     assert story.tags[:1] == ["parity: enrolled"]
+
+
+def test_dagster_is_asked_before_a_task_without_a_switch(stories: dict[str, Story]) -> None:
+    """It is not asked while the file is parsed, so such a task cannot be handed over, and must not run as Airflow's."""
+    handed, own = stories["no switch"].told
+
+    assert (handed["state"], handed["noted"], own["state"]) == ("up_for_retry", [], "success")
+    assert stories["no switch"].runs == []
 
 
 def test_a_deferral_goes_back_where_it_came_from(stories: dict[str, Story]) -> None:

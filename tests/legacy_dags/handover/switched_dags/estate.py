@@ -10,7 +10,7 @@ from typing import Any
 
 import pendulum
 from airflow import DAG
-from airflow.decorators import task
+from airflow.decorators import task, task_group
 from airflow.models import BaseOperator
 from airflow.operators.bash import BashOperator
 from airflow.operators.empty import EmptyOperator
@@ -102,6 +102,12 @@ def branch(dag_id: str) -> DAG:
         reads = Nightly(task_id="reads", day="{{ ti.xcom_pull('build')[2] }}")
         with TaskGroup("group"):
             inner = Nightly(task_id="inner")
+
+        @task_group  # type: ignore[untyped-decorator]  # likewise
+        def grown(number: int) -> None:
+            Nightly(task_id="one", pre_execute=lambda context: note("hook of one"))
+
+        grown.expand(number=[0, 1])
         before >> [build, later, wait, many, fanned, inner, lists]
         build >> reads
         lists >> given
