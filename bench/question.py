@@ -75,6 +75,8 @@ def _asked(url: str) -> dict[str, list[float]]:
         "PARITY_PROXIED_STATE": str(home / "marks"),
         "PYTHONPATH": str(PROJECT_ROOT / "legacy_dags"),
     }
+    (home / "marks").mkdir(parents=True)
+    atomic.write_text(home / "marks" / f"{DAG}.yaml", yaml.safe_dump(MARKS))
     python = str(PROJECT_ROOT / ".venv-airflow" / "bin" / "python")
     made = [python, "-m", "airflow", "db", "migrate"]
     subprocess.run(made, env=environment, check=True, capture_output=True)

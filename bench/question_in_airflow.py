@@ -1,7 +1,7 @@
 """Run by Airflow's Python: asks by each channel whose a task's windows are.
 
-Input on stdin: `{"dag", "task", "marks", "times"}`. Output: the seconds of each question by its way, as JSON on the
-last line of stdout.
+Input on stdin: `{"dag", "task", "marks", "times"}`; the marks are in the folder and in Dagster already. Output: the
+seconds of each question by its way, as JSON on the last line of stdout.
 """
 
 from __future__ import annotations
@@ -13,18 +13,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import yaml
 from airflow.models.variable import Variable
 from handover.client import Client
-from handover.owners import ask, proxied_state
+from handover.owners import ask
 from handover.place import find_place
 
 
 def main() -> None:
     asked = json.load(sys.stdin)
     dag_id, task_id, marks = asked["dag"], asked["task"], asked["marks"]
-    proxied_state().mkdir(parents=True)
-    (proxied_state() / f"{dag_id}.yaml").write_text(yaml.safe_dump(marks))
     Variable.set(f"parity_marks__{dag_id}", json.dumps(marks))
 
     def is_there() -> None:
