@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from dagster_defs.adapters.dagster.evidence import instance_at
-from dagster_defs.adapters.dagster.forked_workers import fork_workers
+from dagster_defs.adapters.dagster.forked_workers import PAUSE, fork_workers
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
 from dagster_defs.components.project import PRELOADED
 from tests.support import warm
@@ -31,6 +31,8 @@ from dagster_defs.components.project import load_project
 
 AT_START = sorted(sys.modules)
 PLACE = Path(__file__).parent.parent
+INHERITED = os.environ.get("SET_WHILE_LOADING", "")
+os.environ["SET_WHILE_LOADING"] = "set"
 
 def note(name, found):
     unfinished = PLACE / f"{name}.part"
@@ -43,7 +45,7 @@ def work(context):
     atexit.register(note, f"end-{context.run_id}", "atexit")
     note(context.run_id, {
         "pid": os.getpid(), "parent": os.getppid(), "rule": rules.RULE, "modules": AT_START, "cwd": os.getcwd(),
-        "variable": os.environ["OF_THE_SERVER"],
+        "variable": os.environ["OF_THE_SERVER"], "inherited": INHERITED,
     })
 
 @dg.job(executor_def=dg.in_process_executor)
@@ -59,6 +61,12 @@ CONFIGURATION = {
     "telemetry": {"enabled": False},
     # Without a daemon there is no queue.
     "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
+}
+ELSEWHERE = {
+    "run_launcher": {
+        "module": "dagster._core.test_utils",
+        "class": "ExplodingRunLauncher",
+    }
 }
 PYPROJECT = '[tool.dg]\ndirectory_type = "project"\n[tool.dg.project]\nroot_module = "team"\n'
 
@@ -104,14 +112,14 @@ def _environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def code_server(folder: Path, **more: str) -> Iterator[CodeServer]:
+def code_server(folder: Path, launcher: Mapping[str, Any] | None = None, **more: str) -> Iterator[CodeServer]:
     """Dagster's own, as a container of a team's code starts it."""
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "team" / "defs").mkdir(parents=True)
     for package in ("team", "team/defs"):
         (folder / package / "__init__.py").touch()
     (folder / "team" / "definitions.py").write_text(DEFINITIONS)
-    (folder / "dagster.yaml").write_text(yaml.safe_dump(CONFIGURATION))
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(CONFIGURATION | dict(launcher or {})))
     port = free_port()
     location = {"host": "127.0.0.1", "port": port, "location_name": "team"}
     (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
@@ -134,6 +142,27 @@ def forking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodeServer]:
         yield server
 
 
+def fork_servers_of(server: CodeServer) -> list[psutil.Process]:
+    children = psutil.Process(server.pid).children()
+    return [child for child in children if any("forkserver" in word for word in child.cmdline())]
+
+
+def test_it_starts_once_the_definitions_are_loaded(forking: CodeServer) -> None:
+    """Before any run: the first one does not wait for its imports."""
+    until = time.monotonic() + 60
+    while not fork_servers_of(forking):
+        assert time.monotonic() < until, forking.log
+        time.sleep(0.1)
+    assert [*forking.folder.glob("end-*.json")] == []
+
+
+def test_where_runs_are_started_elsewhere_there_is_none(tmp_path: Path) -> None:
+    """A pod or a container of a run launcher has its own imports."""
+    with code_server(tmp_path, ELSEWHERE) as server:
+        time.sleep(10 * PAUSE)
+        assert fork_servers_of(server) == []
+
+
 def test_workers_are_forked_with_the_libraries_imported(forking: CodeServer) -> None:
     """Two runs have one parent, which has imported Dagster, dbt and this package, and nothing of the team's."""
     forking.write_rule("first")
@@ -147,7 +176,7 @@ def test_workers_are_forked_with_the_libraries_imported(forking: CodeServer) -> 
         assert {"dbt.cli.main", "dagster_defs.components", "dagster._grpc.impl"} <= {*run["modules"]}
         assert {"team.rules"}.isdisjoint(run["modules"])
         assert run["cwd"] == str(forking.folder)
-        assert run["variable"] == "set"
+        assert (run["variable"], run["inherited"]) == ("set", "set")
 
 
 def test_a_worker_imports_the_teams_code_as_it_is_now(forking: CodeServer) -> None:
