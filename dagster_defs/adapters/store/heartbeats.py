@@ -12,7 +12,7 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 
 from dagster_defs.adapters.files import atomic
-from dagster_defs.adapters.store.seam import Heartbeat
+from dagster_defs.adapters.store.seam import Heartbeat, first_count
 from dagster_defs.errors import LedgerUnreadable, LedgerUnwritable
 
 FOLDER = "heartbeats"
@@ -27,7 +27,7 @@ class HeartbeatFiles:
 
     def beat(self, run_id: str, unit: str) -> bool:
         with self._alone():
-            known = self._read(self._file(run_id, unit)) or Heartbeat(run_id, unit, 0)
+            known = self._read(self._file(run_id, unit)) or Heartbeat(run_id, unit, first_count())
             if not known.lost:
                 self._write(replace(known, count=known.count + 1))
             return not known.lost

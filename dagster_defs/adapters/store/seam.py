@@ -6,6 +6,7 @@ reader has no method that writes, so whatever explains, plans or shows is given 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -50,6 +51,12 @@ class Heartbeat:
     unit: str
     count: int
     lost: bool = False
+
+
+def first_count() -> int:
+    """Where a step begins to count. Another try of the step in the same run begins elsewhere: steps that come and go
+    never look like one that stands still."""
+    return secrets.randbelow(2**48)
 
 
 class Heartbeats(Protocol):

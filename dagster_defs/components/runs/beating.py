@@ -18,7 +18,7 @@ import dagster as dg
 
 from dagster_defs.adapters.store.registry import open_store
 from dagster_defs.adapters.store.seam import Heartbeats
-from dagster_defs.errors import ParityError
+from dagster_defs.errors import NotOwner, ParityError
 from dagster_defs.lifecycle import Unit
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings
@@ -26,15 +26,19 @@ from dagster_defs.settings import Settings
 EVERY = 10.0  # seconds between two beats
 ALONE = 150.0  # seconds without a beat that arrived: with GRACE, no more than the sensor waits
 GRACE = 15.0  # seconds in which a process that was declared lost may cancel its statements
+DECLARED = "it was declared lost, so another run may have begun"
 
 
 @contextmanager
 def beating(context: dg.AssetExecutionContext, unit: Unit, side: Side, root: Path) -> Iterator[None]:
     """Nothing beats on the candidate side, whose runs nobody waits for. A store that takes no first beat is said in the
-    log, and such a run is never declared lost: the step's own questions to the store decide about the step."""
+    log, and such a run is never declared lost: the step's own questions to the store decide about the step.
+
+    Raises NotOwner in a run that has ended, whose worker has gone on: another run may be at work."""
     if side is not Side.LEGACY:
         yield
         return
+    _refuse_ended(context, unit)
     with ExitStack() as alive:
         try:
             heartbeats = open_store(Settings.from_process(root)).heartbeats()
@@ -42,6 +46,13 @@ def beating(context: dg.AssetExecutionContext, unit: Unit, side: Side, root: Pat
         except ParityError as error:
             context.log.info(f"The run leaves no sign of life: {error}")
         yield
+
+
+def _refuse_ended(context: dg.AssetExecutionContext, unit: Unit) -> None:
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run is not None and run.is_finished:
+        reason = f"it has ended as {run.status.value}, and its worker has gone on"
+        raise NotOwner(str(unit), reason, "Start the window again in a run of its own")
 
 
 def _end_this_process() -> None:
@@ -70,11 +81,13 @@ class Pulse:
 
     def __enter__(self) -> None:
         self._arrived = time.monotonic()
-        self.heartbeats.beat(self.run_id, self.unit)
+        lives = self.heartbeats.beat(self.run_id, self.unit)
         for name, work in (("beats", self._beat), ("watches", self._watch)):
             thread = threading.Thread(target=work, name=f"parity-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
+        if not lives:
+            self._end(DECLARED)
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -94,7 +107,7 @@ class Pulse:
             except ParityError:
                 continue
             if not lives:
-                self._end("it was declared lost, so another run may have begun")
+                self._end(DECLARED)
             self._arrived = began
 
     def _watch(self) -> None:

@@ -17,6 +17,7 @@ from dagster_defs.settings import Settings
 STILL = 180.0  # seconds without a beat: a process that lives beats each ten, or ends itself before
 KEPT = 24 * 3600.0  # seconds that a declaration is remembered after its run has ended
 LOOKS = 3  # and so many looks: a clock that jumps is not believed
+MOST_LOOKS = 9  # and in no more of them: with a look each second, three would be over between two beats
 
 # By run and unit: the count, when it was first seen, and in how many looks.
 Seen = Mapping[str, tuple[int, float, int]]
@@ -28,7 +29,7 @@ def build_lost_runs_sensor(
     @dg.sensor(
         name=f"{name}_lost_runs",
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=max(1, min(poll_seconds, int(still / LOOKS))),
+        minimum_interval_seconds=interval(poll_seconds, still),
         description="Ends runs whose processes are gone: they leave no sign of life in the store any more.",
     )
     def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
@@ -44,6 +45,11 @@ def build_lost_runs_sensor(
         return dg.SkipReason(f"ended: {', '.join(ended)}" if ended else f"{len(seen)} at work")
 
     return lost_runs
+
+
+def interval(poll_seconds: int, still: float) -> int:
+    """Seconds between two looks."""
+    return max(1, min(max(poll_seconds, int(still / MOST_LOOKS)), int(still / LOOKS)))
 
 
 def look(
@@ -73,14 +79,16 @@ def look(
 
 
 def _of_live_runs(instance: dg.DagsterInstance, heartbeats: Heartbeats, now: float) -> Iterator[Heartbeat]:
-    """Those of runs that have ended, or are gone, are forgotten; but one that was declared lost is kept for a day, for
-    the process that may still live."""
+    """A step that beats in a run that has ended is declared lost, too: that run's windows are free. Such declarations
+    are kept for a day, for the process that may still live; what belongs to no run any more is forgotten."""
     for heartbeat in heartbeats.all():
         record = instance.get_run_record_by_id(heartbeat.run_id)
         if record is not None and record.dagster_run.status in NOT_FINISHED_STATUSES:
             yield heartbeat
-        elif not heartbeat.lost or record is None or now - (record.end_time or 0) > KEPT:
+        elif record is None or (heartbeat.lost and now - (record.end_time or 0) > KEPT):
             heartbeats.rest(heartbeat.run_id, heartbeat.unit)
+        elif not heartbeat.lost:
+            heartbeats.declare_lost(heartbeat)
 
 
 def _end(instance: dg.DagsterInstance, heartbeat: Heartbeat, say: Callable[[str], None]) -> None:

@@ -31,12 +31,27 @@ def test_beats_are_counted_until_a_step_rests(heartbeats: Heartbeats) -> None:
     """Each step of each run by itself."""
     assert [heartbeats.beat(RUN, UNIT) for _ in range(3)] == [True] * 3
     assert heartbeats.beat(RUN, OTHER)
-    assert sorted(each.count for each in heartbeats.all()) == [1, 3]
+    before = {each.unit: each.count for each in heartbeats.all()}
+    assert [heartbeats.beat(RUN, UNIT), heartbeats.beat(RUN, UNIT)] == [True, True]
+    after = {each.unit: each.count for each in heartbeats.all()}
+    assert after == {**before, UNIT: before[UNIT] + 2}
 
     heartbeats.rest(RUN, UNIT)
     heartbeats.rest(RUN, "never.began")
 
-    assert list(heartbeats.all()) == [Heartbeat(RUN, OTHER, 1)]
+    assert list(heartbeats.all()) == [Heartbeat(RUN, OTHER, before[OTHER])]
+
+
+def test_steps_that_come_and_go_do_not_stand_still(heartbeats: Heartbeats) -> None:
+    """Each try of a step in one run, such as each look of a sensor that reschedules itself, has counts of its own:
+    whoever looks in the same moment of each would else take them for one."""
+    counts = set()
+    for _ in range(5):
+        heartbeats.beat(RUN, UNIT)
+        counts |= {each.count for each in heartbeats.all()}
+        heartbeats.rest(RUN, UNIT)
+
+    assert len(counts) == 5
 
 
 def test_only_what_stands_still_is_declared_lost(heartbeats: Heartbeats) -> None:
@@ -51,7 +66,7 @@ def test_only_what_stands_still_is_declared_lost(heartbeats: Heartbeats) -> None
 
     assert not heartbeats.declare_lost(seen)
     assert not heartbeats.beat(RUN, UNIT)
-    assert list(heartbeats.all()) == [Heartbeat(RUN, UNIT, 2, lost=True)]
+    assert list(heartbeats.all()) == [Heartbeat(RUN, UNIT, seen.count, lost=True)]
     heartbeats.rest(RUN, UNIT)
     assert not heartbeats.declare_lost(seen)
 

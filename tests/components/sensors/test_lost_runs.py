@@ -11,17 +11,20 @@ import pytest
 
 from dagster_defs.adapters.store.files import FileStore
 from dagster_defs.adapters.store.seam import Heartbeats
-from dagster_defs.components.runs.beating import ALONE, GRACE, Pulse
+from dagster_defs.components.runs.beating import ALONE, EVERY, GRACE, Pulse, beating
 from dagster_defs.components.sensors.lost_runs import (
     KEPT,
+    LOOKS,
     STILL,
     Seen,
     build_lost_runs_sensor,
+    interval,
     look,
     read_cursor,
 )
-from dagster_defs.errors import LedgerUnwritable
-from dagster_defs.lifecycle import tags
+from dagster_defs.errors import LedgerUnwritable, NotOwner
+from dagster_defs.lifecycle import Unit, tags
+from dagster_defs.parity import Side
 from tests.support.instances import instance_for_test
 
 UNIT = "taxi_daily.dbt_daily"
@@ -112,6 +115,42 @@ def test_whoever_declared_it_was_stopped(instance: dg.DagsterInstance, heartbeat
     assert look(instance, heartbeats, {}, 0, STILL)[1] == [run_id]
 
     assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
+
+
+def test_all_steps_of_a_lost_run_are_lost(instance: dg.DagsterInstance, heartbeats: Heartbeats) -> None:
+    """Also those that were not the first to be found: a host that wakes up has all of its processes again, and the
+    windows of each are free."""
+    run_id = started(instance)
+    for unit in (UNIT, "taxi_daily.dbt_zones"):
+        heartbeats.beat(run_id, unit)
+    seen: Seen = {}
+    for at in (0.0, STILL / 2, STILL, STILL * 1.5):
+        seen, _ = look(instance, heartbeats, seen, at, STILL)
+
+    assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
+    assert not heartbeats.beat(run_id, UNIT)
+    assert not heartbeats.beat(run_id, "taxi_daily.dbt_zones")
+
+
+def test_a_step_that_begins_in_a_run_that_has_ended(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    """It does not begin: the worker of a run that was declared lost has gone on to it."""
+
+    @dg.asset
+    def orders(context):  # type: ignore[no-untyped-def]  # Dagster reads no annotation that is text
+        context.instance.report_run_failed(context.run)
+        with beating(context, Unit.parse(UNIT), Side.LEGACY, tmp_path):
+            raise AssertionError("it has begun")
+
+    with pytest.raises(NotOwner, match="it has ended as FAILURE"):
+        dg.materialize([orders], instance=instance)
+
+
+@pytest.mark.parametrize(("poll_seconds", "seconds"), [(1, 20), (30, 30), (600, 60)])
+def test_how_often_somebody_looks(poll_seconds: int, seconds: int) -> None:
+    """However often or seldom an estate is polled: several beats lie between the first look and the last of three, and
+    a run is not missed for long."""
+    assert interval(poll_seconds, STILL) == seconds
+    assert (LOOKS - 1) * interval(1, STILL) > EVERY
 
 
 def test_what_has_ended_is_forgotten(instance: dg.DagsterInstance, heartbeats: Heartbeats) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from dagster_defs.adapters.store.postgres.schema import check_version
 from dagster_defs.adapters.store.postgres.session import SCHEMA, Address, transaction
-from dagster_defs.adapters.store.seam import Heartbeat
+from dagster_defs.adapters.store.seam import Heartbeat, first_count
 
 _ROW = f"{SCHEMA}.heartbeats"
 _BEAT = f"""
-insert into {_ROW} as known (run_id, unit, count) values (%(run)s, %(unit)s, 1)
+insert into {_ROW} as known (run_id, unit, count) values (%(run)s, %(unit)s, %(first)s)
 on conflict (run_id, unit) do update set count = known.count + 1, beat_at = clock_timestamp() where not known.lost
 """  # noqa: S608 - the names are constants
 _LOSE = f"""
@@ -27,7 +27,7 @@ class HeartbeatRows:
 
     def beat(self, run_id: str, unit: str) -> bool:
         with self._session() as cursor:
-            cursor.execute(_BEAT, {"run": run_id, "unit": unit})
+            cursor.execute(_BEAT, {"run": run_id, "unit": unit, "first": first_count()})
             return bool(cursor.rowcount)
 
     def rest(self, run_id: str, unit: str) -> None:
