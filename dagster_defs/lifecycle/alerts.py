@@ -63,6 +63,11 @@ class Alert:
         """The unit, the DAG, or Dagster."""
         return ".".join(filter(None, (self.dag, self.task))) or "Dagster"
 
+    def as_unicode(self) -> Alert:
+        """Without the halves of characters that Python makes of bytes of another encoding: no receiver takes them."""
+        reason = self.reason.encode("utf-8", "backslashreplace").decode()
+        return replace(self, reason=reason)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "cause": self.cause.value,
@@ -197,7 +202,13 @@ class Outbox:
         return replace(self, known=known, waiting=tuple(waiting))
 
     def due(self, now: datetime) -> tuple[Addressed, ...]:
-        return tuple(each for each in self.waiting if each.again is None or each.again <= now)
+        """Those of receivers that take what they get come first: a look may end before one that does not answer has
+        been waited for."""
+        failures: dict[str, int] = {}
+        for each in self.waiting:
+            failures[each.receiver] = max(each.failures, failures.get(each.receiver, 0))
+        due = [each for each in self.waiting if each.again is None or each.again <= now]
+        return tuple(sorted(due, key=lambda each: failures[each.receiver]))
 
     def delivered(self, sent: Addressed) -> Outbox:
         return replace(self, waiting=tuple(each for each in self.waiting if each is not sent))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 
 from dagster_defs.adapters.receivers.sending import send
 from dagster_defs.errors import NotDelivered
-from dagster_defs.lifecycle.alerts import Alert, Cause
+from dagster_defs.lifecycle.alerts import Addressed, Alert, Cause, Outbox
 from dagster_defs.lifecycle.receivers import Apprise, Mail, PagerDuty, Slack, Webhook
 from tests.support.receivers import Hook, web_hook
 
@@ -66,6 +67,21 @@ def test_text_from_outside_mentions_nobody_in_slack(hook: Hook) -> None:
     send(Slack("chat", f"{hook.url}/services/x"), ALERT)
 
     assert "&lt;!channel&gt; &amp; more" in str(hook.documents[0]["blocks"])
+
+
+def test_a_reason_with_bytes_of_another_encoding(hook: Hook) -> None:
+    """It arrives: the name of a file that is not UTF-8 is in an error message as Python shows it."""
+    send(Webhook("any", hook.url), replace(ALERT, reason="no file caf\udce9.csv"))
+
+    assert hook.documents[0]["reason"] == r"no file caf\udce9.csv"
+
+
+def test_receivers_that_answer_are_told_first() -> None:
+    """However many alerts wait for one that does not: a look ends once it has waited for that one."""
+    mute = [Addressed(ALERT, "mute", ALERT.at, failures=number) for number in (1, 0, 0)]
+    waiting = (mute[0], mute[1], Addressed(ALERT, "well", ALERT.at), mute[2])
+
+    assert [each.receiver for each in Outbox(waiting=waiting).due(ALERT.at)] == ["well", *["mute"] * 3]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -146,3 +147,77 @@ def test_a_function_is_taken_out_of_a_file_of_airflows(folder: Path, monkeypatch
     assert floor(2.5, up=1) == "3"
     assert "airflow" not in sys.modules
     assert not [name for name in sys.modules if name.startswith("shop_code")]
+
+
+UNLIKE_AIRFLOW = {
+    "a task of the DAG": (
+        "rows = extract()\n@task\ndef load(): return rows",
+        "it uses extract, which is a task",
+    ),
+    "a task called in a task": ("@task\ndef load(): return extract()", "it uses extract, which is a task"),
+    "itself as a task": ("@task\ndef load(n): return load(n - 1)", "it uses load, which is a task"),
+    "a name that a function sets": (
+        "RATE = 1\ndef set_up():\n    global RATE\n    RATE = 5\nset_up()\n@task\ndef load(): return RATE",
+        "it uses RATE, which a function of its file may set",
+    ),
+    "its globals": ("RATE = 1\n@task\ndef load(): return globals()['RATE']", r"it uses globals\(\)"),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE_AIRFLOW)
+def test_a_function_that_would_do_something_else_than_in_airflow(tmp_path: Path, case: str) -> None:
+    """It is refused with the name that would mean something else."""
+    text, reason = UNLIKE_AIRFLOW[case]
+    head = "from airflow.sdk import task\n@task\ndef extract(): return 1\n"
+    (tmp_path / "shop_unlike.py").write_text(head + text)
+
+    refusal = LegacyFunction("shop_unlike.load", tmp_path).refusal()
+
+    assert re.search(f"load cannot be taken out of its file: {reason}", refusal)
+
+
+def test_a_name_that_the_file_and_the_maker_of_a_dag_have(tmp_path: Path) -> None:
+    """Functions of the file mean another object than the task does, and an argument of the maker hides the file's."""
+    text = """
+from airflow.sdk import task
+RATE, rest = 1, {}
+def helper(): return RATE
+def shop(**rest):
+    RATE = 2
+    @task
+    def load(): return helper() * RATE
+    @task
+    def page(): return rest
+"""
+    (tmp_path / "shop_made.py").write_text(text)
+
+    both = LegacyFunction("shop_made.shop.<locals>.load", tmp_path).refusal()
+    given = LegacyFunction("shop_made.shop.<locals>.page", tmp_path).refusal()
+
+    assert "it uses RATE, which the function around it and its file both have" in both
+    assert "it uses rest, which the function around it is given" in given
+
+
+def test_what_a_file_does_around_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task made of the function under its own name calls nothing here; what `import *` and other blocks than a DAG's
+    do is done."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "shop_shadows.py").write_text("def len(rows): return 99")
+    text = """
+from decimal import Decimal, localcontext
+from airflow.sdk import DAG, task
+from shop_shadows import *
+with localcontext() as context:
+    context.prec = 3
+    RATE = Decimal(1) / 3
+with DAG("shop") as dag:
+    @task
+    def load(): return len([]), str(RATE)
+    load = load()
+"""
+    (tmp_path / "shop_around.py").write_text(text)
+
+    load = LegacyFunction("shop_around.load", tmp_path).load()
+
+    assert load is not None
+    assert load() == (99, "0.333")

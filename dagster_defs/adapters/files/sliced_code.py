@@ -5,12 +5,19 @@ from __future__ import annotations
 import ast
 import builtins
 import symtable
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 LOCALS = "<locals>"
 _GIVEN = frozenset({*dir(builtins), "__name__", "__file__", "__doc__"})
+_ANYTHING = (
+    "globals",
+    "locals",
+    "vars",
+    "exec",
+    "eval",
+)  # by which code reaches names that it does not write
 
 
 class NoSlice(Exception):
@@ -37,29 +44,41 @@ def slice_of(text: ast.Module, name: str, is_there: Callable[[str], bool]) -> Sl
     """`name`: a function of the file, or `maker.<locals>.function` for one inside of a function. `is_there`: whether a
     package can be imported. Raises NoSlice."""
     maker, _, inner = name.rpartition(f".{LOCALS}.")
-    scope = list(_of_file(text.body, is_there))
-    if maker:
-        scope += _inside(scope, maker)
-    return _Slicing(scope, is_there).of(inner)
+    airflows = {name for node in ast.walk(text) if _of_airflow(node) for name in _bound(node)}
+    scope = list(_of_file(text.body, airflows))
+    around = _inside(scope, maker, airflows) if maker else []
+    return _Slicing([*scope, *around], is_there, around).of(inner)
 
 
-def _of_file(body: Sequence[ast.stmt], is_there: Callable[[str], bool]) -> Iterator[ast.stmt]:
-    """The statements of a scope; what a `with` block of a DAG or a task group makes belongs to it."""
+def _of_airflow(node: ast.AST) -> TypeGuard[ast.Import | ast.ImportFrom]:
+    return any(package.partition(".")[0] == "airflow" for package in _packages(node))
+
+
+def _of_file(body: Sequence[ast.stmt], airflows: Collection[str]) -> Iterator[ast.stmt]:
+    """The statements of a scope; what a `with` block of a DAG or a task group makes belongs to it. Another block is one
+    statement: what it makes, it makes in a context. `airflows`: the names that are imported from there."""
     for statement in body:
-        if isinstance(statement, ast.With):
-            yield from _of_file(statement.body, is_there)
+        if isinstance(statement, ast.With) and all(
+            _first_name(item.context_expr) in airflows for item in statement.items
+        ):
+            yield from _of_file(statement.body, airflows)
         else:
             yield statement
 
 
-def _inside(scope: Sequence[ast.stmt], maker: str) -> list[ast.stmt]:
+def _first_name(node: ast.expr) -> str:
+    return next((each.id for each in ast.walk(node) if isinstance(each, ast.Name)), "")
+
+
+def _inside(scope: Sequence[ast.stmt], maker: str, airflows: Collection[str]) -> list[ast.stmt]:
     found = [node for node in scope if isinstance(node, ast.FunctionDef) and node.name == maker]
     if len(found) != 1 or LOCALS in maker:
         raise NoSlice(f"there is no one function {maker} that makes it")
     takes = found[0].args
-    own = {each.arg for each in (*takes.posonlyargs, *takes.args, *takes.kwonlyargs)}
+    rest = filter(None, (takes.vararg, takes.kwarg))
+    own = {each.arg for each in (*takes.posonlyargs, *takes.args, *takes.kwonlyargs, *rest)}
     return [ast.copy_location(_Argument(name), found[0]) for name in sorted(own)] + list(
-        _of_file(found[0].body, lambda _: True)
+        _of_file(found[0].body, airflows)
     )
 
 
@@ -73,8 +92,11 @@ class _Argument(ast.Pass):
 
 @dataclass(frozen=True, slots=True)
 class _Slicing:
+    """`around`: those of the scope that are of the function around it."""
+
     scope: Sequence[ast.stmt]
     is_there: Callable[[str], bool]
+    around: Sequence[ast.stmt] = ()
 
     def of(self, name: str) -> Slice:
         found = [node for node in self.scope if isinstance(node, ast.FunctionDef) and node.name == name]
@@ -82,10 +104,22 @@ class _Slicing:
             raise NoSlice(f"there is no one function {name}")
         needed: dict[int, ast.stmt] = {}
         todo, seen = [name], {name}
+        is_task = self._is_task(found[0])
+        if is_task and name in _used(found[0]):
+            raise NoSlice(f"it uses {name}, which is a task in Airflow")
+        for position, statement in enumerate(self.scope):
+            if "*" in _bound(statement):  # it may shadow any name, and a builtin, too
+                needed[position] = statement
+                self._refuse_missing(statement)
         while todo:
             for position, statement in self._making(todo.pop()):
+                # `load = load()` makes a task of it, and the task's function stays what it was.
+                if is_task and statement is not found[0] and name in _bound(statement):
+                    continue
                 if position in needed:
                     continue
+                if statement is not found[0] and self._is_task(statement):
+                    raise NoSlice(f"it uses {', '.join(_bound(statement))}, which is a task in Airflow")
                 needed[position] = self._without_airflow(statement)
                 self._refuse_missing(needed[position])
                 new = [each for each in _used(needed[position]) if each not in seen]
@@ -104,12 +138,26 @@ class _Slicing:
             raise NoSlice(f"it uses {name}, which its file does not have")
         if binding and any(isinstance(node, _Argument) for _, node in binding):
             raise NoSlice(f"it uses {name}, which the function around it is given")
+        if name in _ANYTHING and not binding:
+            raise NoSlice(f"it uses {name}(), and so perhaps anything of its file")
+        self._refuse_unclear(name, [node for _, node in binding])
         yield from binding
         if not any(
             isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
             for _, node in binding
         ):
             yield from ((at, node) for at, node in enumerate(self.scope) if name in _changed(node))
+
+    def _refuse_unclear(self, name: str, binding: Sequence[ast.stmt]) -> None:
+        """Raises NoSlice for a name that is a task in Airflow, that a function sets, or that means two things."""
+        functions = [node for node in self.scope if isinstance(node, ast.FunctionDef)]
+        if any(_sets(node, name) for node in functions if node not in binding):
+            raise NoSlice(f"it uses {name}, which a function of its file may set")
+        if len({node in self.around for node in binding}) > 1:
+            raise NoSlice(f"it uses {name}, which the function around it and its file both have")
+
+    def _is_task(self, node: ast.stmt) -> bool:
+        return isinstance(node, ast.FunctionDef) and any(map(self._is_airflows, node.decorator_list))
 
     def _without_airflow(self, statement: ast.stmt) -> ast.stmt:
         """A function without the decorators that make a task of it."""
@@ -123,11 +171,8 @@ class _Slicing:
         return ast.copy_location(copy, statement)
 
     def _is_airflows(self, decorator: ast.expr) -> bool:
-        root = next((node.id for node in ast.walk(decorator) if isinstance(node, ast.Name)), "")
-        return any(
-            root in _bound(node) and any(each.partition(".")[0] == "airflow" for each in _packages(node))
-            for node in self.scope
-        )
+        root = _first_name(decorator)
+        return any(root in _bound(node) and _of_airflow(node) for node in self.scope)
 
     def _refuse_missing(self, statement: ast.stmt) -> None:
         for node in ast.walk(statement):
@@ -192,6 +237,10 @@ def _changed(node: ast.stmt) -> set[str]:
             case ast.Call(func=ast.Attribute() as method):
                 roots |= _root(method)
     return roots
+
+
+def _sets(function: ast.FunctionDef, name: str) -> bool:
+    return any(isinstance(each, ast.Global) and name in each.names for each in ast.walk(function))
 
 
 def _root(node: ast.expr) -> set[str]:

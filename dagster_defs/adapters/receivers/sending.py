@@ -38,7 +38,7 @@ def send(receiver: Receiver, alert: Alert) -> None:
         reraise=True,
     )
     try:
-        retrying(_SENDERS[type(receiver)], receiver, alert)
+        retrying(_SENDERS[type(receiver)], receiver, alert.as_unicode())
     except NotDelivered:
         raise
     except Exception as error:  # a package of somebody else may raise anything

@@ -12,6 +12,7 @@ import pendulum
 
 from dagster_defs.adapters.dagster.daemon import heartbeats, sensor_signs
 from dagster_defs.adapters.dagster.mirrors import legacy_keys
+from dagster_defs.adapters.http.question import without_credentials
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.alerts import Alert, Cause
@@ -149,7 +150,7 @@ class Absences:
                 now,
                 reason=silence + held,
                 todo=(START_DAEMON,),
-                link=self.watched.settings.named_dagster_url,
+                link=without_credentials(self.watched.settings.named_dagster_url)[0],
             )
 
     def silence(self, now: datetime) -> str:
