@@ -32,7 +32,10 @@ WITH_ONE_SUCCESS = frozenset({"none_failed_min_one_success", "one_success", "one
 ENGINES = ("2", "3")
 # Trigger rules that may hold after a failure; in Dagster nothing runs after a failed step.
 AFTER_A_FAILURE = frozenset(
-    {"all_done", "one_failed", "all_failed", "one_done", "always", "all_done_setup_success"}
+    {
+        *("all_done", "all_done_min_one_success", "all_done_setup_success", "all_failed", "always", "dummy"),
+        *("none_skipped", "one_done", "one_failed", "one_success"),
+    }
 )
 
 

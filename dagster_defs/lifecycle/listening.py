@@ -12,7 +12,7 @@ from dagster_defs.lifecycle.starters import Trigger
 from dagster_defs.lifecycle.units import Unit
 from dagster_defs.lifecycle.waiters import Fed, Waiter, waiters
 
-SUCCESS, FAILED, SKIPPED = "success", "failed", "skipped"
+SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED = "success", "failed", "skipped", "upstream_failed"
 #: By trigger rule, how a task that does nothing ends after tasks with these states. REST sets no `upstream_failed`:
 #: whatever a failure has kept from running is told as failed.
 _RULES: Mapping[str, Callable[[Collection[str]], str]] = {
@@ -25,7 +25,10 @@ _RULES: Mapping[str, Callable[[Collection[str]], str]] = {
     "all_failed": lambda above: SUCCESS if {*above} == {FAILED} else SKIPPED,
     "all_skipped": lambda above: SUCCESS if {*above} == {SKIPPED} else SKIPPED,
     "none_skipped": lambda above: SKIPPED if SKIPPED in above else SUCCESS,
+    "one_done": lambda above: SUCCESS if {SUCCESS, FAILED} & {*above} else SKIPPED,
 }
+#: Of the rules, the one to which a task that a failure has kept from running is not done.
+_KNOWS_WHAT_RAN = "one_done"
 
 
 def _with_one_success(above: Collection[str]) -> str:
@@ -144,12 +147,20 @@ def _in_order(dag: Dag) -> Iterator[EchoedTask]:
 def states_told(tasks: Iterable[EchoedTask], known: Mapping[str, str]) -> dict[str, str]:
     """The state of each task, in the given order. `known`: how those with a mirror have ended, in Airflow's words. One
     without a mirror ends as its trigger rule says, as if it had done nothing."""
-    told: dict[str, str] = {}
+    ended: dict[str, str] = {}
     for task in tasks:
         if own := known.get(task.task_id):
-            told[task.task_id] = FAILED if own == "upstream_failed" else own
+            ended[task.task_id] = own
             continue
-        above = [told[name] for name in task.upstream if name in told]
+        above = [ended[name] for name in task.upstream if name in ended]
+        if task.rule != _KNOWS_WHAT_RAN:
+            above = [_as_told(state) for state in above]
         rule = _RULES.get(task.rule)
-        told[task.task_id] = rule(above) if rule and above else SUCCESS
-    return told
+        state = rule(above) if rule and above else SUCCESS
+        # It does nothing, so it cannot have failed itself.
+        ended[task.task_id] = UPSTREAM_FAILED if state == FAILED else state
+    return {task_id: _as_told(state) for task_id, state in ended.items()}
+
+
+def _as_told(state: str) -> str:
+    return FAILED if state == UPSTREAM_FAILED else state

@@ -87,6 +87,7 @@ def test_a_dag_that_the_inventory_does_not_have_is_heard_by_nobody() -> None:
     ("one_success", ("skipped", "skipped"), "skipped"), ("one_failed", ("failed", "success"), "success"),
     ("one_failed", ("success", "success"), "skipped"), ("all_failed", ("failed", "failed"), "success"),
     ("all_failed", ("failed", "success"), "skipped"), ("none_skipped", ("skipped", "success"), "skipped"),
+    ("one_done", ("skipped", "failed"), "success"), ("one_done", ("skipped", "upstream_failed"), "skipped"),
     ("none_skipped", ("failed", "success"), "success"), ("all_skipped", ("skipped", "skipped"), "success"),
 ])  # fmt: skip
 def test_a_task_without_a_mirror_ends_as_its_rule_says(rule: str, above: tuple[str, ...], state: str) -> None:
