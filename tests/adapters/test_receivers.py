@@ -76,6 +76,15 @@ def test_a_reason_with_bytes_of_another_encoding(hook: Hook) -> None:
     assert hook.documents[0]["reason"] == r"no file caf\udce9.csv"
 
 
+def test_no_log_has_an_address(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+    """Its path is often the secret, and the client of HTTP logs it at INFO."""
+    with caplog.at_level("INFO"):
+        send(Webhook("any", f"{hook.url}/s3cret"), ALERT)
+
+    assert [path for path, _, _ in hook.got] == ["/s3cret"]
+    assert "s3cret" not in caplog.text
+
+
 def test_receivers_that_answer_are_told_first() -> None:
     """However many alerts wait for one that does not: a look ends once it has waited for that one."""
     mute = [Addressed(ALERT, "mute", ALERT.at, failures=number) for number in (1, 0, 0)]

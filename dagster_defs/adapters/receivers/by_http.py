@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -58,7 +61,8 @@ def severity(cause: Cause) -> str:
 def post(name: str, url: str, document: Any, headers: Mapping[str, str]) -> None:
     """The address is in no message: its path is often the secret. Raises NotDelivered."""
     try:
-        answer = httpx.post(url, json=document, headers=dict(headers), timeout=SECONDS)
+        with _unlogged():
+            answer = httpx.post(url, json=document, headers=dict(headers), timeout=SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         lasting = not isinstance(error, httpx.TransportError) or isinstance(error, httpx.UnsupportedProtocol)
         why = "its address is none" if lasting else str(error) or type(error).__name__
@@ -66,6 +70,21 @@ def post(name: str, url: str, document: Any, headers: Mapping[str, str]) -> None
     if not answer.is_success:
         lasting = answer.status_code < 500 and answer.status_code not in PASSING
         raise NotDelivered(name, f"it answered {answer.status_code}", lasting=lasting)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """httpx logs each address at INFO, and Dagster keeps what is logged where `managed_python_loggers` says so."""
+    mine, logger = threading.get_ident(), logging.getLogger("httpx")
+
+    def is_of_another(record: logging.LogRecord) -> bool:
+        return record.thread != mine
+
+    logger.addFilter(is_of_another)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_another)
 
 
 def _digest(alert: Alert) -> str:
