@@ -15,7 +15,7 @@ from dagster._core.launcher import DefaultRunLauncher
 
 _SERVER = "dagster._grpc.server"
 _LONGEST_LOAD = 1800.0  # seconds
-PAUSE = 0.1  # between two looks at whether the definitions are loaded
+_PAUSE = 0.1  # between two looks at whether the definitions are loaded
 
 
 def fork_workers(preloaded: str) -> bool:
@@ -32,13 +32,13 @@ def fork_workers(preloaded: str) -> bool:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([preloaded])
     server._mp_ctx = context
-    if _starts_workers(server):
+    if starts_workers(server):
         name = "parity-fork-server"
         threading.Thread(target=_start_when_loaded, args=(server,), name=name, daemon=True).start()
     return True
 
 
-def _starts_workers(server: Any) -> bool:
+def starts_workers(server: Any) -> bool:
     """Other run launchers start containers, pods or tasks of a queue, and need no process to fork from."""
     instance = getattr(server, "_instance", None)
     return isinstance(instance, dg.DagsterInstance) and isinstance(instance.run_launcher, DefaultRunLauncher)
@@ -50,7 +50,7 @@ def _start_when_loaded(server: Any) -> None:
     while getattr(server, "_loaded_repositories", None) is None:
         if time.monotonic() > until or getattr(server, "_serializable_load_error", None) is not None:
             return
-        time.sleep(PAUSE)
+        time.sleep(_PAUSE)
     forkserver.ensure_running()
 
 

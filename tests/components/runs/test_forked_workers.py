@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -17,11 +18,12 @@ import pytest
 import yaml
 
 from dagster_defs.adapters.dagster.evidence import instance_at
-from dagster_defs.adapters.dagster.forked_workers import PAUSE, fork_workers
+from dagster_defs.adapters.dagster.forked_workers import fork_workers, starts_workers
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
 from dagster_defs.components.project import PRELOADED
 from tests.support import warm
 from tests.support.estate import BIN, foreign_environment
+from tests.support.instances import instance_for_test
 
 DEFINITIONS = """
 import atexit, json, os, sys
@@ -112,14 +114,14 @@ def _environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def code_server(folder: Path, launcher: Mapping[str, Any] | None = None, **more: str) -> Iterator[CodeServer]:
+def code_server(folder: Path, **more: str) -> Iterator[CodeServer]:
     """Dagster's own, as a container of a team's code starts it."""
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "team" / "defs").mkdir(parents=True)
     for package in ("team", "team/defs"):
         (folder / package / "__init__.py").touch()
     (folder / "team" / "definitions.py").write_text(DEFINITIONS)
-    (folder / "dagster.yaml").write_text(yaml.safe_dump(CONFIGURATION | dict(launcher or {})))
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(CONFIGURATION))
     port = free_port()
     location = {"host": "127.0.0.1", "port": port, "location_name": "team"}
     (folder / "workspace.yaml").write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}))
@@ -156,11 +158,12 @@ def test_it_starts_once_the_definitions_are_loaded(forking: CodeServer) -> None:
     assert [*forking.folder.glob("end-*.json")] == []
 
 
-def test_where_runs_are_started_elsewhere_there_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("launcher", "starts"), [({}, True), (ELSEWHERE, False)])
+def test_where_runs_are_started_elsewhere_there_is_none(launcher: dict[str, Any], starts: bool) -> None:
     """A pod or a container of a run launcher has its own imports."""
-    with code_server(tmp_path, ELSEWHERE) as server:
-        time.sleep(10 * PAUSE)
-        assert fork_servers_of(server) == []
+    with instance_for_test(overrides=CONFIGURATION | launcher) as instance:
+        assert starts_workers(SimpleNamespace(_instance=instance)) is starts
+    assert not starts_workers(SimpleNamespace(_instance=None))
 
 
 def test_workers_are_forked_with_the_libraries_imported(forking: CodeServer) -> None:
