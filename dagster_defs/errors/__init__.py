@@ -71,6 +71,7 @@
     ├── HalfRetired                           no way back: another unit of the DAG is retired already
     ├── SourceLeftBehind                      no way back without a mapped task whose XComs the unit reads
     ├── EchoOutstanding                       Airflow cannot be told yet what Dagster has run
+    │   └── EchoCutShort                      a tick has told as much of a run as it had time for
     ├── EchoUntested                          an echo that was tried and does not do what it should
     ├── NothingListens                        nothing in Airflow listens to the DAG
     ├── GateClosed                   exit 3   a move whose gates are closed
@@ -165,7 +166,7 @@ from dagster_defs.errors.comparison import (
     UnusableBound,
     WindowWithoutTime,
 )
-from dagster_defs.errors.echoes import EchoOutstanding, EchoUntested, NothingListens
+from dagster_defs.errors.echoes import EchoCutShort, EchoOutstanding, EchoUntested, NothingListens
 from dagster_defs.errors.moves import (
     GateClosed,
     HalfRetired,
@@ -333,6 +334,7 @@ __all__ = [
     "DemoMissing",
     "DoesNotAdvance",
     "DriverMissing",
+    "EchoCutShort",
     "EchoOutstanding",
     "EchoUntested",
     "EnvironmentMissing",

@@ -15,6 +15,13 @@ class EchoOutstanding(ParityError):
         super().__init__(f"{reason}. {remedy}: it is told then")
 
 
+class EchoCutShort(EchoOutstanding):
+    """The tick has told as much of a run as it had time for."""
+
+    def __init__(self) -> None:
+        super().__init__("this tick has no time left", "Wait for the next one")
+
+
 class EchoUntested(ParityError):
     """An echo that was tried on one window and does not do what it should."""
 

@@ -11,7 +11,10 @@ from typing import Any
 from dagster_defs.older_python import datetime_of
 
 ECHOES = "_echoes"  # how the name of such a sensor ends
-PREFIX = "parity_echo__"  # how the id of a run begins that Airflow was told of, or told to start
+PREFIX = "parity_echo__"  # how the id of a run begins that Airflow was told of; Airflow starts no task of it
+STARTED = (
+    "parity_start__"  # how that of a run begins that Airflow was told to start: all its work is Airflow's own
+)
 _FIRST = ""  # among the DAGs in the cursor: the one that comes first in the next tick
 
 
@@ -22,18 +25,31 @@ def is_echo(run_id: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Outstanding:
-    """A run of Dagster's that Airflow has not been told of. `about`: its window, in words; `ended`: when it did."""
+    """A run of Dagster's that Airflow has not been told all of. `about`: its window, in words; `ended`: when it did.
+    `tries`: how often that was tried: what was tried least comes first. `told`: which parts Airflow was told."""
 
     about: str
     ended: datetime
     why: str
+    tries: int = 0
+    told: tuple[str, ...] = ()
 
     def as_json(self) -> Mapping[str, Any]:
         return {"about": self.about, "ended": self.ended.isoformat(), "why": self.why}
 
+    def kept(self) -> Mapping[str, Any]:
+        return {**self.as_json(), "tries": self.tries, "told": list(self.told)}
+
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Outstanding:
-        return cls(str(document["about"]), datetime_of(document["ended"]), str(document["why"]))
+        """Also from a cursor of a version that did not count the tries."""
+        return cls(
+            str(document["about"]),
+            datetime_of(document["ended"]),
+            str(document["why"]),
+            int(document.get("tries", 0)),
+            tuple(map(str, document.get("told", ()))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +65,7 @@ class EchoPlace:
     def as_json(self) -> Mapping[str, Any]:
         return {
             "since": self.since and self.since.isoformat(),
-            "outstanding": {run_id: each.as_json() for run_id, each in self.outstanding.items()},
+            "outstanding": {run_id: each.kept() for run_id, each in self.outstanding.items()},
             "heard_by": list(self.heard_by),
             "refused": dict(self.refused),
         }

@@ -14,7 +14,6 @@ from dagster_defs.windows import Scheduled
 
 KEY = "parity_echo"  # in the `extra` of an event of a dataset: which success it stands for
 _NOTE = "Dagster has run this. Airflow was told, and has started none of its tasks."
-_MOST = 100  # newest events of a dataset per question
 
 
 class EchoClient(AirflowClient):
@@ -100,18 +99,14 @@ class EchoClient(AirflowClient):
         """Whether an event with that key has been told since then."""
         kind = self._api.datasets
         path, name = f"/{kind}/events", f"{kind[:-1]}_events"
-        asked = {self._api.dataset_id: dataset, "order_by": "-timestamp", "limit": _MOST}
-        for offset in range(0, _MOST * _MOST, _MOST):
-            answer = self._call("GET", path, params={**asked, "offset": offset})
-            rows = self._rows(path, name, answer)
-            if any((row.get("extra") or {}).get(KEY) == key for row in rows):
+        asked = {self._api.dataset_id: dataset, "order_by": "-timestamp"}
+        for row in self._pages(path, name, asked):
+            if (row.get("extra") or {}).get(KEY) == key:
                 return True
-            at = self._one(lambda row: instant(row, "timestamp"), rows[-1]) if rows else None
-            if len(rows) < _MOST or at is None or at < since:
+            at = self._one(lambda row: instant(row, "timestamp"), row)
+            if at is None or at < since:
                 return False
-        raise self._unclear(
-            f"{path} has more events of one dataset since {since.isoformat()} than can be read"
-        )
+        return False
 
     def put_event(self, uri: str, dataset: int, key: str) -> None:
         """An event of the dataset or asset: DAGs that it starts are started. Ask `has_event` first. If no answer

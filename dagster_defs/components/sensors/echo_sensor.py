@@ -15,6 +15,7 @@ from dagster_defs.adapters.store.registry import store_reader
 from dagster_defs.components.sensors.airflow_sensor import PATIENCE
 from dagster_defs.components.sensors.echo_turn import EchoTurn
 from dagster_defs.components.sensors.schedule_sensor import SECONDS, round_from, shown
+from dagster_defs.components.sensors.trigger_sensor import wholly_retired
 from dagster_defs.errors import ParityError
 from dagster_defs.lifecycle.echo_place import ECHOES, EchoPlace, echo_cursor, echo_places, first_echoed
 from dagster_defs.lifecycle.listening import Listening
@@ -50,22 +51,22 @@ def build_echo_sensor(
             for dag_id in round_from(first, [*own])
             if (at := histories.all_retired(each.unit for each in own[dag_id].units))
         }
+        gone = {*retired, *(wholly_retired(histories, histories) - own.keys())}
         told: list[str] = []
         failed: list[str] = []
-        first = ""
+        first, has_looked = "", False
 
         def is_spent() -> bool:
             return monotonic() - began >= seconds
 
         for dag_id, at in retired.items():
-            if is_spent():
+            if has_looked and is_spent():
                 first = dag_id
                 break
+            has_looked = True
             dag = own[dag_id]
             try:
-                heard = listeners_of(
-                    settings, dag_id, dag.mirrored, [*retired], clock=dag.partitions is not None
-                )
+                heard = listeners_of(settings, dag_id, dag.mirrored, gone, clock=dag.partitions is not None)
                 if heard is None:
                     told.append(f"{dag_id}: {UNKNOWN}")
                     continue

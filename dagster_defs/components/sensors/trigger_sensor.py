@@ -1,6 +1,6 @@
 """The sensor that starts the runs of retired DAGs without a clock, on the same events as Airflow did."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -99,7 +99,8 @@ def build_trigger_sensor(
     return triggers
 
 
-def wholly_retired(units: Collection[Unit], histories: Histories) -> Collection[str]:
+def wholly_retired(units: Iterable[Unit], histories: Histories) -> set[str]:
     """The DAGs all of whose mirrored units are retired: of their runs Airflow has none any more."""
-    left = {unit.dag_id for unit in units if histories.retired(unit) is None}
-    return {unit.dag_id for unit in units} - left
+    known = [*units]
+    left = {unit.dag_id for unit in known if histories.retired(unit) is None}
+    return {unit.dag_id for unit in known} - left

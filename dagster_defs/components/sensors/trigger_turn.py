@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pendulum
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.airflow.rows import STARTED_BY_ASSETS, DagRun
@@ -149,13 +150,13 @@ class TriggerTurn:
                     )
                 else:
                     starts.append(Start(run_id, run.occasion, f"{run_id} in Airflow's queue"))
-            elif own.is_finished:
+            elif _has_ended(own):
                 airflow.note_end(run, succeeded=own.is_success)
                 self._note(own)
         for run_id in {*unanswered} - queued.keys():
-            if (own := newest.get(run_id)) and own.is_finished:
+            if (own := newest.get(run_id)) and _has_ended(own):
                 self._note(own)  # told in a tick that broke off, or ended by a person
-        live = {run_id for run_id, own in newest.items() if not own.is_finished}
+        live = {run_id for run_id, own in newest.items() if not _has_ended(own)}
         return starts, tuple(sorted({*(start.key for start in starts), *live}))
 
     def _note(self, run: dg.DagsterRun) -> None:
@@ -226,6 +227,11 @@ class TriggerTurn:
             self.told.append(f"{self.dag.dag_id}: {len(left)} runs wait for a free place ({limit})")
         elif not self.requests:
             self.told.append(f"{self.dag.dag_id} {waiting_for(self.after, self.dag.starters)}")
+
+
+def _has_ended(run: dg.DagsterRun) -> bool:
+    """For good: a run that Dagster will try again goes on in the next one."""
+    return run.is_finished and (run.tags.get(WILL_RETRY_TAG) != "true" or AUTO_RETRY_RUN_ID_TAG in run.tags)
 
 
 def _date(start: Start) -> Any:

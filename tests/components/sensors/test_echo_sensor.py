@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
 
 from dagster_defs.adapters.airflow.echo_client import EchoClient
-from dagster_defs.components.sensors import echo_turn
+from dagster_defs.adapters.airflow.rows import DagRun
+from dagster_defs.components.sensors import echo_sensor, echo_turn
+from dagster_defs.errors import AirflowUnreachable
 from dagster_defs.lifecycle import tags
 from dagster_defs.windows import Window
 from tests.components.conftest import Project
 from tests.support.airflow_servers import VERSIONS, ServedAirflow, served
 from tests.support.echoing import DAY, ECHO_DAGS, Echoes, at, exported, feeder
+from tests.support.triggering import unit
 
 pytestmark = pytest.mark.airflow
 
@@ -199,3 +204,105 @@ def test_what_airflow_was_told_is_not_observed(echoes: Echoes) -> None:
 
     assert list(told.asset_events) == []
     assert len(list(echoes.instance.all_asset_keys())) == events
+
+
+def test_a_run_of_two_windows_starts_two(echoes: Echoes) -> None:
+    """Airflow has one run of a date at most, so the second one needs a date of its own."""
+    echoes.run_job("feeder", None, **{tags.RANGE_START: DAY, tags.RANGE_END: "2024-03-10"})
+
+    echoes.look()
+
+    assert sorted(conf["day"] for conf in echoes.started()) == [DAY, "2024-03-10"]
+    assert echoes.states() == echoes.states("2024-03-10") == DONE
+
+
+def test_what_airflow_was_told_to_start_is_observed(echoes: Echoes) -> None:
+    """Airflow runs the tasks of such a run itself: they are its own work, unlike those of a run that it was told of."""
+    echoes.declare(*feeder(), unit("started.first", {"event": "manual"}))
+    echoes.run_job("feeder", day=DAY)
+    echoes.look()
+    [run] = echoes.client.dag_runs("started")
+    echoes.client.put_states(run, {"first": "success"}, succeeded=True)
+    echoes.cursor = None
+
+    told = echoes.evaluate("airflow_observer")
+
+    assert [event.asset_key.to_user_string() for event in told.asset_events][-1:] == ["started_first"]
+
+
+def test_what_cannot_be_told_holds_up_nothing_else(echoes: Echoes) -> None:
+    """A window is outstanding as long as its DAG is not paused; its event and the DAG that it starts are not."""
+    before = echoes.events()
+    echoes.run_job("feeder", day=DAY)
+    echoes.client.set_paused("feeder", paused=False)
+    try:
+        for _ in range(2):
+            assert "feeder is not paused" in echoes.look()
+            assert (echoes.events() - before, echoes.started()) == (1, [{"day": DAY}])
+    finally:
+        echoes.client.set_paused("feeder", paused=True)
+
+    echoes.look()
+    assert echoes.states() == DONE
+    assert (echoes.events() - before, echoes.started()) == (1, [{"day": DAY}])
+
+
+def test_a_run_that_airflow_never_answers_for_holds_up_no_other(
+    echoes: Echoes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a silence nothing more is asked in the tick, and the next one begins with what was tried least."""
+    echoes.run_job("feeder", day=DAY)
+    echoes.run_job("feeder", day="2024-03-10")
+    own = EchoClient.run_at
+
+    def silent(self: EchoClient, dag_id: str, logical_date: datetime) -> DagRun | None:
+        if logical_date == at(DAY):
+            raise AirflowUnreachable(echoes.airflow_url, "no answer")
+        return own(self, dag_id, logical_date)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EchoClient, "run_at", silent)
+        echoes.look()
+        echoes.look()
+
+    assert echoes.states("2024-03-10") == DONE
+    assert [each.about for each in echoes.place.outstanding.values()] == [DAY]
+
+
+def test_a_run_that_takes_longer_than_a_tick_is_told_in_several(
+    echoes: Echoes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Part by part: each tick begins behind what the one before has told."""
+    before = echoes.events()
+    echoes.run_job("feeder", day=DAY)
+    seen = []
+    for _ in range(3):
+        clock = chain([0.0, 0.0], repeat(100.0))
+        monkeypatch.setattr(echo_sensor, "monotonic", lambda clock=clock: next(clock))
+        echoes.look()
+        seen.append((len(echoes.states()), echoes.events() - before, len(echoes.started())))
+
+    assert seen == [(5, 0, 0), (5, 1, 0), (5, 1, 1)]
+    assert echoes.place.outstanding == {}
+
+
+def test_a_run_that_re_executes_a_refused_one_is_told(echoes: Echoes) -> None:
+    """It inherits the tag of the run that was refused, and did something."""
+    echoes.run_job("feeder", None, day=DAY, **{tags.REFUSED: "NotOwner"})
+
+    assert echoes.look() == f"feeder: Airflow was told {DAY} success, file://lake/a, a run of started"
+
+
+def test_a_dag_that_the_inventory_has_lost_is_told_of_later(echoes: Echoes, tmp_path: Path) -> None:
+    """An export during which its file did not import says nothing about who waits for it."""
+    echoes.look()
+    echoes.run_job("feeder", day=DAY)
+    whole, document = echoes.inventory, json.loads(echoes.inventory.read_text())
+    document["dags"] = [dag for dag in document["dags"] if dag["dag_id"] != "feeder"]
+    echoes.inventory = tmp_path / "inventory.json"
+    echoes.inventory.write_text(json.dumps(document))
+    assert "the inventory does not have feeder" in echoes.look()
+
+    echoes.inventory = whole
+    echoes.look()
+    assert echoes.states() == DONE
