@@ -19,7 +19,7 @@ from dagster_defs.adapters.airflow.echo_client import EchoClient
 from dagster_defs.adapters.dagster.echo_tests import kept_echo_tests
 from dagster_defs.components.sensors import echo_turn
 from dagster_defs.lifecycle import Unit
-from dagster_defs.lifecycle.echo_place import PREFIX
+from dagster_defs.lifecycle.echo_place import PREFIX, STARTED
 from dagster_defs.lifecycle.waiters import Fed, Waiter
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.echoes import tested
@@ -151,7 +151,7 @@ def _ended(airflow: EchoAirflow, dag_id: str) -> dict[str, str]:
 
 def _today(airflow: EchoAirflow) -> str:
     """The date of the started run: that of the end of Dagster's run."""
-    [run] = (each for each in airflow.client.dag_runs("started") if each.run_id.startswith(PREFIX))
+    [run] = (each for each in airflow.client.dag_runs("started") if each.run_id.startswith(STARTED))
     assert run.occasion is not None
     assert run.occasion.logical_date is not None
     return run.occasion.logical_date.to_date_string()
