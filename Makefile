@@ -4,10 +4,11 @@ PYTHON  ?= python3.11
 TOOLS   := .tools
 UV      := PYTHONPATH=$(TOOLS)/uv UV_NO_CONFIG=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never $(PYTHON) -m uv
 DAGSTER := .venv
-AIRFLOW := .venv-airflow
+AIRFLOW2 := .venv-airflow
 AIRFLOW3 := .venv-airflow3
 BIN     := $(DAGSTER)/bin
 DIST    ?= dist
+AIRFLOW ?= 2
 PYTEST  := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=10 --durations-min=1
 FAST    := $(addprefix tests/,windows inventory parity lifecycle adapters/files adapters/store)
 OF_CHECK := --ignore tests/architecture --ignore tests/docs
@@ -19,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(DAGSTER)/.installed $(AIRFLOW)/.installed ## create both environments (Dagster + dbt, Airflow)
+setup: $(DAGSTER)/.installed $(AIRFLOW2)/.installed ## create both environments (Dagster + dbt, Airflow)
 
 $(TOOLS)/.installed: requirements/tools.txt
 	@echo "setup: uv, into $(TOOLS)/"
@@ -34,21 +35,21 @@ $(DAGSTER)/.installed: requirements/dagster.txt pyproject.toml $(TOOLS)/.install
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
-$(AIRFLOW)/.installed: requirements/airflow.txt $(TOOLS)/.installed
-	@echo "setup: Airflow, into $(AIRFLOW)/"
-	@test -x $(AIRFLOW)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(AIRFLOW)
-	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(AIRFLOW)/bin/python requirements/airflow.txt
+$(AIRFLOW2)/.installed: requirements/airflow.txt $(TOOLS)/.installed
+	@echo "setup: Airflow, into $(AIRFLOW2)/"
+	@test -x $(AIRFLOW2)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(AIRFLOW2)
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(AIRFLOW2)/bin/python requirements/airflow.txt
 	@touch $@
 
-# For tests only: the inventory exporter must run under Airflow 3 too.
+# For `make demo AIRFLOW=3` and the tests.
 $(AIRFLOW3)/.installed: requirements/airflow3.txt $(TOOLS)/.installed
 	@echo "setup: Airflow 3, into $(AIRFLOW3)/"
 	@test -x $(AIRFLOW3)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(AIRFLOW3)
 	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(AIRFLOW3)/bin/python requirements/airflow3.txt
 	@touch $@
 
-demo: setup ## the main job: both orchestrators, the same windows, compared (DEMO_EXIT=1 stops at the end)
-	@$(BIN)/python -m demo $(if $(DEMO_EXIT),--exit)
+demo: setup $(if $(filter 3,$(AIRFLOW)),$(AIRFLOW3)/.installed) ## the main job: both orchestrators, the same windows, compared (AIRFLOW=3 runs Airflow 3; DEMO_EXIT=1 stops at the end)
+	@$(BIN)/python -m demo --airflow $(AIRFLOW) $(if $(DEMO_EXIT),--exit)
 
 test-fast: setup ## the pure folders and the files: no servers, no Airflow
 	@$(PYTEST) -m "not (airflow or journey or thorough)" $(FAST)

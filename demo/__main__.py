@@ -13,7 +13,7 @@ from dagster_defs.lifecycle.verdicts import all_match
 from dagster_defs.render.html import report as page_of
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.report import write_page
-from demo.servers import Demo
+from demo.servers import AIRFLOWS, Demo
 from demo.story import tell_the_story
 
 
@@ -21,10 +21,15 @@ def tell(
     leave: Annotated[
         bool, typer.Option("--exit", help="Stop everything at the end instead of leaving it running.")
     ] = False,
+    airflow: Annotated[
+        str, typer.Option(help="The major version of Airflow: 2 or 3.", metavar="VERSION")
+    ] = "2",
 ) -> None:
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
+    if airflow not in AIRFLOWS:
+        raise typer.BadParameter(f"{airflow!r} is neither {' nor '.join(AIRFLOWS)}", param_hint="--airflow")
     try:
-        with Demo(render.Steps(), Settings.from_process()).running() as estate:
+        with Demo(render.Steps(), Settings.from_process(), airflow).running() as estate:
             checks = tell_the_story(estate)
             render.print_verdicts(checks)
             render.print_plain(f"Airflow: {estate.airflow_url}   (admin / admin)")

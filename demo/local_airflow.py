@@ -7,6 +7,7 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from dagster_defs.adapters.airflow.address import AirflowAddress
 from dagster_defs.adapters.airflow.client import AirflowClient
@@ -37,6 +38,7 @@ class LocalAirflow:
     parse_seconds: int = 10
     programs: Path = PROJECT_ROOT / ".venv-airflow" / "bin"
     database: str = DATABASE
+    made_by: ClassVar[str] = "make setup"
 
     @property
     def address(self) -> AirflowAddress:
@@ -111,7 +113,7 @@ class LocalAirflow:
     def _program(self) -> str:
         program = self.programs / "airflow"
         if not program.exists():
-            raise EnvironmentMissing(program, sys.executable)
+            raise EnvironmentMissing(program, sys.executable, self.made_by)
         return str(program)
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dagster_defs.adapters.files.own_folder import InUse, NotOurs, OwnFolder
@@ -15,19 +16,26 @@ from dagster_defs.settings import Settings, process_environment
 from demo import local_airflow, local_dagster
 from demo.estate import FIRST_DAY, LAST_DAY, Estate, Steps
 from demo.local_airflow import LocalAirflow
+from demo.local_airflow3 import LocalAirflow3
 from demo.local_dagster import LocalDagster
 from demo.postgres import end_leftover_postgres, running_postgres
 
 _MARK = ".parity-demo"  # marks a folder that may be emptied
+# By the major version. Airflow 3 is told to give a cron the windows that it has in Airflow 2.
+AIRFLOWS: Mapping[str, Callable[..., LocalAirflow]] = {
+    "2": LocalAirflow,
+    "3": partial(LocalAirflow3, whole=True),
+}
 _EMPTIED = ("data", "airflow", "dagster", "postgres", "proxied_state")
 
 
 @dataclass(frozen=True)
 class Demo:
-    """`folder` holds everything that the demo writes; it is emptied at the start."""
+    """`folder` holds everything that the demo writes; it is emptied at the start. `of_airflow`: one of AIRFLOWS."""
 
     steps: Steps
     settings: Settings
+    of_airflow: str = "2"
 
     @property
     def folder(self) -> Path:
@@ -48,7 +56,7 @@ class Demo:
                 airflow_port = chosen_port(self.settings.airflow_port, "AIRFLOW_PORT", "Airflow")
                 dagster_port = chosen_port(self.settings.dagster_port, "DAGSTER_PORT", "Dagster")
                 task_env = {**self.env, "DAGSTER_URL": f"http://127.0.0.1:{dagster_port}"}
-                airflow = LocalAirflow(
+                airflow = AIRFLOWS[self.of_airflow](
                     self.folder / "airflow",
                     airflow_port,
                     postgres,

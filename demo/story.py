@@ -123,13 +123,18 @@ class Story:
         """Pause the DAG once the executor has the last task of its last day: otherwise another day would start."""
         if self.resting:
             return not self.world.rest(LAST_TASK, may_wake=True)
-        last_day = f"scheduled__{self.estate.days[days - 1]}"
         # The task may begin and end between two polls; the next day begins two seconds later.
         started = self._airflow.task_instances_in(LAST_TASK, ("queued", "running", "success"))
-        if any(task.run_id.startswith(last_day) for task in started):
+        runs = {task.run_id for task in started}
+        if runs and self._run_of(self.estate.days[days - 1]) in runs:
             self._airflow.set_paused(DAILY, paused=True)
             self.resting = True
         return False
+
+    def _run_of(self, day: str) -> str | None:
+        """Airflow's run of a day: Airflow 2 names it by the start of its window, Airflow 3 by the end."""
+        runs = self._airflow.dag_runs(DAILY)
+        return next((run.run_id for run in runs if run.window and str(run.window.start)[:10] == day), None)
 
     def _wait_for_observation(self) -> None:
         """Wait until the day that Airflow ran is a materialization of every unit's assets."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -101,6 +101,9 @@ def demo(
     leave: Annotated[
         bool, typer.Option("--exit", help="Stop everything at the end instead of leaving it running.")
     ] = False,
+    airflow: Annotated[
+        Literal["2", "3"], typer.Option(help="The major version of Airflow that it runs.")
+    ] = "2",
 ) -> None:
     """Run the taxi estate on a real Airflow and a real Dagster, and compare what both produce."""
     import os
@@ -114,7 +117,8 @@ def demo(
         raise DemoMissing(root)
     # The product does not import the demo, which is a separate program: it replaces this process.
     os.chdir(root)
-    os.execv(sys.executable, [sys.executable, "-m", "demo", *(["--exit"] if leave else [])])  # noqa: S606 - no shell
+    chosen = ["--airflow", airflow, *(["--exit"] if leave else [])]
+    os.execv(sys.executable, [sys.executable, "-m", "demo", *chosen])  # noqa: S606 - no shell
 
 
 @app.command(rich_help_panel=RUNNING)

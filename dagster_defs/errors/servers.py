@@ -160,10 +160,12 @@ class DemoFolderTaken(UsageError):
 
 
 class EnvironmentMissing(ParityError):
-    def __init__(self, program: Path, wanted_by: str) -> None:
-        self.program, self.wanted_by = program, wanted_by
+    """`made_by`: the command that creates it."""
+
+    def __init__(self, program: Path, wanted_by: str, made_by: str = "make setup") -> None:
+        self.program, self.wanted_by, self.made_by = program, wanted_by, made_by
         super().__init__(
-            f"{program} does not exist: Airflow needs an environment of its own. Create it: make setup"
+            f"{program} does not exist: Airflow needs an environment of its own. Create it: {made_by}"
         )
 
 

@@ -25,11 +25,11 @@ from dagster_defs.settings import Settings
 from dagster_defs.windows import Tick, Window
 from demo.estate import refresh_estate
 from demo.local_airflow import LocalAirflow
+from demo.local_airflow3 import LocalAirflow3
 from demo.local_dagster import LocalDagster
 from demo.postgres import running_postgres
 from tests.support import warm
 from tests.support.estate import BIN, ROOT, foreign_environment
-from tests.support.local_airflow3 import LocalAirflow3
 from tests.support.team import WAIT_SECONDS, Team, wait_for
 
 THEIRS = ROOT / "tests" / "journeys" / "departments"

@@ -12,9 +12,9 @@ from dagster_defs.adapters.airflow.echo_client import EchoClient
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
 from dagster_defs.settings import Settings
 from demo.local_airflow import LocalAirflow
+from demo.local_airflow3 import LocalAirflow3
 from demo.postgres import running_postgres
 from tests.support.echoing import ECHO_DAGS
-from tests.support.local_airflow3 import LocalAirflow3
 from tests.support.team import wait_for
 
 DAGS = {"feeder", "waiter", "consumer", "started", "returns"}

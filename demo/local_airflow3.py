@@ -1,4 +1,4 @@
-"""A real Airflow 3 on loopback: API server, scheduler, DAG processor and local executor, on SQLite."""
+"""A real Airflow 3 on loopback: API server, scheduler, DAG processor and local executor."""
 
 from __future__ import annotations
 
@@ -7,31 +7,36 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from dagster_defs.adapters.airflow.client import AirflowClient
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.supervisor import Supervisor, free_port
+from demo.checkout import PROJECT_ROOT
 from demo.local_airflow import START_SECONDS, LocalAirflow
-from tests.support.estate import AIRFLOW3_PYTHON
 
 
 @dataclass(frozen=True)
 class LocalAirflow3(LocalAirflow):
     """`log_ports`: of the servers of logs, which listen on all interfaces, whatever the API does. `of_ticks`: a bare
-    cron is a trigger, as Airflow 3 has it by default, and not the windows of Airflow 2."""
+    cron is a trigger, as Airflow 3 has it by default, and not the windows of Airflow 2. `whole`: with a triggerer, and
+    on PostgreSQL instead of SQLite."""
 
-    programs: Path = AIRFLOW3_PYTHON.parent
+    programs: Path = PROJECT_ROOT / ".venv-airflow3" / "bin"
     log_ports: tuple[int, int] = field(default_factory=lambda: (free_port(), free_port()))
     of_ticks: bool = False
+    whole: bool = False
+    made_by: ClassVar[str] = "make demo AIRFLOW=3"
 
     def prepare(self, supervisor: Supervisor) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         atomic.write_text(self.home / "passwords.json", json.dumps({"admin": "admin"}))
-        supervisor.run("airflow-set-up", [str(self.programs / "airflow"), "db", "migrate"], env=self.env)
+        supervisor.run("airflow-set-up", [self._program, "db", "migrate"], env=self.env)
 
     def start(self, supervisor: Supervisor) -> AirflowClient:
-        for program in ("api-server", "scheduler", "dag-processor"):
-            supervisor.start(f"airflow-{program}", [str(self.programs / "airflow"), program], env=self.env)
+        more = ("triggerer",) if self.whole else ()
+        for program in ("api-server", "scheduler", "dag-processor", *more):
+            supervisor.start(f"airflow-{program}", [self._program, program], env=self.env)
         client = AirflowClient(self.address, patience=20)
         supervisor.wait_until("Airflow 3", client.is_healthy, seconds=2 * START_SECONDS)
         return client
@@ -49,13 +54,15 @@ class LocalAirflow3(LocalAirflow):
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__PARALLELISM": "4" if self.whole else "2",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(self._secret_key[:32].encode()).decode(),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": (
+                self.postgres.url(self.database) if self.whole else f"sqlite:///{self.home}/airflow.db"
+            ),
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": url,
@@ -66,6 +73,7 @@ class LocalAirflow3(LocalAirflow):
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.log_ports[1]),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(self.parse_seconds),
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": str(not self.of_ticks),
             # Its own five seconds lose tries on a busy machine.
