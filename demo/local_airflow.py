@@ -70,6 +70,24 @@ class LocalAirflow:
     @property
     def env(self) -> dict[str, str]:
         """Airflow's configuration; the caller's own AIRFLOW__ settings are not passed on."""
+        return {
+            **self.common_env,
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url(self.database),
+            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
+            "AIRFLOW__WEBSERVER__SECRET_KEY": self._secret_key,
+            "AIRFLOW__WEBSERVER__BASE_URL": f"http://127.0.0.1:{self.port}",
+            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": str(self.parse_seconds),
+            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": str(2 * self.parse_seconds),
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "1",
+            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "1",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        }
+
+    @property
+    def common_env(self) -> dict[str, str]:
+        """What Airflow 2 and 3 are told alike."""
         inherited = {
             name: value for name, value in self.settings.variables.items() if not name.startswith("AIRFLOW_")
         }
@@ -80,22 +98,11 @@ class LocalAirflow:
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.postgres.url(self.database),
-            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
-            "AIRFLOW__WEBSERVER__SECRET_KEY": self._secret_key,
-            "AIRFLOW__WEBSERVER__BASE_URL": f"http://127.0.0.1:{self.port}",
-            "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": str(self.parse_seconds),
-            "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": str(2 * self.parse_seconds),
-            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "1",
-            "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "1",
-            "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             # Between two tasks of a DAG run the scheduler has nothing to do for several of its turns.
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         }
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -43,19 +42,10 @@ class LocalAirflow3(LocalAirflow):
 
     @property
     def env(self) -> dict[str, str]:
-        inherited = {
-            name: value for name, value in self.settings.variables.items() if not name.startswith("AIRFLOW_")
-        }
         url = f"http://127.0.0.1:{self.port}"
         return {
-            **inherited,
-            "PATH": os.pathsep.join([str(self.programs), inherited.get("PATH", os.defpath)]),
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            **self.common_env,
             "AIRFLOW__CORE__PARALLELISM": "4" if self.whole else "2",
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(self._secret_key[:32].encode()).decode(),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
@@ -73,10 +63,7 @@ class LocalAirflow3(LocalAirflow):
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(self.log_ports[1]),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": str(self.parse_seconds),
-            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
-            "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": str(not self.of_ticks),
             # Its own five seconds lose tries on a busy machine.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
