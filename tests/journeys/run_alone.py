@@ -22,7 +22,7 @@ except ImportError:
 
     DATE = "execution_date"
 
-bag = DagBag(include_examples=False)
+bag = DagBag()
 assert not bag.import_errors, bag.import_errors
 arguments = iter(sys.argv[1:])
 for dag_id, start, end in zip(arguments, arguments, arguments, strict=True):

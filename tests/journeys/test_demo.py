@@ -253,6 +253,7 @@ def alone(
         **foreign_environment(),
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "legacy_dags"),
+        "PYTHONPATH": str(ROOT / "legacy_dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": "True",
