@@ -8,9 +8,12 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from dagster_defs.adapters.airflow import reading
+from dagster_defs.adapters.http import login
 from tests.support.dbt_macros import keep_macros
 from tests.support.estate import Estate, copy_project
-from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.fake_dagster import FakeDagster
+from tests.support.fakes import FakeAirflow
 from tests.support.instances import instance_for_test, keep_engines, never_wait_for_the_disk
 from tests.support.postgres import PostgresServer, serving
 
@@ -41,6 +44,13 @@ def _environment_is_left_as_it_was() -> Iterator[None]:
     for name in os.environ.keys() - before.keys():
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_of_servers() -> None:
+    """What a process keeps of a server goes by its address, and a free port may be one that an earlier test's had."""
+    reading._VERSIONS.clear()
+    login._KEPT.clear()
 
 
 @pytest.fixture(scope="session")

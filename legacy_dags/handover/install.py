@@ -17,7 +17,7 @@ from handover.facts import IS_AIRFLOW_3, facts
 from handover.mapped import document, in_mapped_group, is_mapped, readers_in_airflow, stand_in_for_mapped
 from handover.marks import Marks, read_marks
 from handover.names import job_name
-from handover.owners import FILE, OF_DAGSTER, OwnerUnknown, ask, channel, marks_of
+from handover.owners import FILE, OF_DAGSTER, OwnerUnknown, ask_or_assume, channel, marks_of
 from handover.switch import enrol
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,11 @@ class Settings:
     patience: float | None = None
     enrolled: str | Collection[str] | None = None
     when_unknown: str = FAIL
+
+    @property
+    def fails_open(self) -> bool:
+        """Whether an unknown owner is Airflow."""
+        return self.when_unknown == LEGACY
 
     def of(self, task_id: str) -> dict[str, Any]:
         wanted = self.deferrable
@@ -144,10 +149,12 @@ def _enrol(
     ]
     left, enrolled = [], 0
     for task_id in filter(dag.has_task, wanted):
-        fails_open = settings.when_unknown == LEGACY
         try:
             reason = enrol(
-                dag.task_dict[task_id], frozenset(wanted), fails_open=fails_open, **settings.of(task_id)
+                dag.task_dict[task_id],
+                frozenset(wanted),
+                fails_open=settings.fails_open,
+                **settings.of(task_id),
             )
         except Exception as error:  # one task's fault is one task's
             reason = f"cannot have one: {type(error).__name__}: {error}"
@@ -225,14 +232,10 @@ def _refuse_if_dagsters(task: Any, reason: str, settings: Settings) -> None:
     own = task.partial_kwargs.get("pre_execute") if is_mapped(task) else task._pre_execute_hook
 
     def ask_first(context: Any) -> None:
-        try:
-            proxied = ask(task.dag_id, task.task_id, settings.conn_id, settings.patience).proxied
-        except OwnerUnknown:
-            if settings.when_unknown != LEGACY:
-                raise
-            logger.warning("nobody can say whose %s.%s is, so it runs", task.dag_id, task.task_id)
-            proxied = False
-        if proxied:
+        answer = ask_or_assume(
+            task, conn_id=settings.conn_id, patience=settings.patience, fails_open=settings.fails_open
+        )
+        if answer.proxied:
             raise AirflowException(
                 f"task {task.task_id!r} is marked as Dagster's and cannot be handed over with PARITY_CHANNEL=dagster: "
                 f"it {reason}. Roll it back: parity rollback {task.dag_id}.{task.task_id}"

@@ -7,6 +7,7 @@ answers from its event log.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from handover.facts import facts
 from handover.graphql import OBSERVED
 from handover.marks import Marks, marks_of_text, read_marks
 from handover.place import DEFAULT_CONNECTION, find_place
+
+logger = logging.getLogger(__name__)
 
 # Either one says that moves write this folder; a mount that has failed has neither.
 LEDGER, SET_UP = "ledger.jsonl", ".parity-marks"
@@ -58,6 +61,19 @@ def ask(
     `conn_id`, `patience`: of Dagster, if it is to be asked, as for a task that it runs.
     """
     return answer_of(marks_of(dag_id, conn_id, patience), dag_id, task_id)
+
+
+def ask_or_assume(task: Any, *, conn_id: str, patience: float | None, fails_open: bool) -> Answer:
+    """As `ask`. `fails_open`: that nobody can say is a warning in the task's log, and the window is Airflow's."""
+    try:
+        return ask(task.dag_id, task.task_id, conn_id, patience)
+    except OwnerUnknown as error:
+        if not fails_open:
+            raise
+        logger.warning(
+            "Nobody can say whose the window is, so it is Airflow's, as the DAG file wants: %s", error
+        )
+        return Answer(proxied=False)
 
 
 def answer_of(marks: Marks, dag_id: str, task_id: str) -> Answer:

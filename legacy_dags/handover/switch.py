@@ -15,7 +15,7 @@ from handover.dagster_try import DagsterTry
 from handover.facts import facts
 from handover.mapped import document, in_mapped_group, is_mapped, maps_over_xcom, readers_in_airflow
 from handover.names import ENROLLED, job_name
-from handover.owners import Answer, OwnerUnknown, ask
+from handover.owners import Answer, ask, ask_or_assume
 from handover.shown import show_owner, shown_as_dagsters
 
 WAY_BACK = "resume_from_dagster"
@@ -116,16 +116,10 @@ class Switch:
         Raises OwnerUnknown; with `when_unknown="legacy"` that is a warning, and the window is Airflow's.
         """
         if self._answer is None:
-            task: Any = self
-            try:
-                self._answer = self._ask(task.task_id)
-            except OwnerUnknown as error:
-                if not self._enrolment.fails_open:
-                    raise
-                task.log.warning(
-                    "Nobody can say whose the window is, so it is Airflow's, as the DAG file wants: %s", error
-                )
-                self._answer = Answer(proxied=False)
+            enrolment = self._enrolment
+            self._answer = ask_or_assume(
+                self, conn_id=enrolment.conn_id, patience=enrolment.patience, fails_open=enrolment.fails_open
+            )
         return bool(self._answer.proxied)
 
     def _ask(self, task_id: str) -> Answer:

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_defs import cli
-from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.fake_dagster import FakeDagster
+from tests.support.fakes import FakeAirflow
 from tests.support.night import Night
 from tests.support.scaffolded import PROJECT
 

@@ -21,7 +21,8 @@ from dagster_defs.adapters.store.proxied_state import read_marks, write_mark
 from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.ledger import Entry
 from tests.support.estate import BIN, ROOT, foreign_environment
-from tests.support.fakes import FakeAirflow, FakeDagster, Job
+from tests.support.fake_dagster import FakeDagster, Job
+from tests.support.fakes import FakeAirflow
 from tests.support.owned import LONG_AGO, bring_to, entries_to
 
 ZONES, DAILY, EXPORT = "taxi_daily.dbt_zones", "taxi_daily.dbt_daily", "taxi_daily.export_daily"

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from http.server import ThreadingHTTPServer
 from typing import Any
 
-from tests.support.fakes import LOGIN_PAGE, FakeDagster, LoopbackServer
+from tests.support.fake_dagster import FakeDagster
+from tests.support.fakes import LOGIN_PAGE, LoopbackServer
 
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 

@@ -14,7 +14,8 @@ from dagster_defs.lifecycle.stages import TRANSITIONS, Move
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move import next_run
 from dagster_defs.usecases.move.next_run import follow_next
-from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.fake_dagster import FakeDagster
+from tests.support.fakes import FakeAirflow
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 SINCE = datetime(2024, 3, 11, 10, tzinfo=timezone.utc)

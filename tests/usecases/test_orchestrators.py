@@ -20,7 +20,8 @@ from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.lifecycle.not_read import NOT_READ
 from dagster_defs.parity import Side
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
-from tests.support.fakes import FakeAirflow, FakeDagster, Job
+from tests.support.fake_dagster import FakeDagster, Job
+from tests.support.fakes import FakeAirflow
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 NOW = datetime(2024, 3, 12, tzinfo=timezone.utc)

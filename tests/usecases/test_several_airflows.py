@@ -15,7 +15,8 @@ from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.move.live import LiveReaders
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
-from tests.support.fakes import FakeAirflow, FakeDagster, Job
+from tests.support.fake_dagster import FakeDagster, Job
+from tests.support.fakes import FakeAirflow
 
 BILL, ORDERS = Unit("bills", "load"), Unit("orders", "load")
 NOW = datetime(2024, 3, 12, tzinfo=timezone.utc)

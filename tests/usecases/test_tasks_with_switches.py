@@ -15,7 +15,8 @@ from dagster_defs.adapters.store.files import FileStore
 from dagster_defs.lifecycle import Owner, Unit
 from dagster_defs.usecases.move.live import ENROLLED
 from dagster_defs.usecases.move.orchestrators import LiveOrchestrators
-from tests.support.fakes import FakeAirflow, FakeDagster, Job
+from tests.support.fake_dagster import FakeDagster, Job
+from tests.support.fakes import FakeAirflow
 
 UNIT = Unit("taxi_daily", "dbt_daily")
 NOW = datetime(2024, 3, 25, tzinfo=timezone.utc)

@@ -7,7 +7,7 @@ import pytest
 from dagster_defs.adapters.dagster.api import DagsterClient
 from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.errors import DagsterFault, LaunchRefused
-from tests.support.fakes import FakeDagster, Job
+from tests.support.fake_dagster import FakeDagster, Job
 
 DAYS = ("2024-03-09", "2024-03-12")
 

@@ -25,7 +25,8 @@ from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.settings import Settings
 from tests.support.dagster_marks import dagster_marks
-from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.fake_dagster import FakeDagster
+from tests.support.fakes import FakeAirflow
 from tests.support.postgres import PostgresServer
 from tests.support.records import DONE, INTENT, OTHER, UNIT, forget, url_of
 

@@ -23,7 +23,8 @@ from dagster_defs.usecases.move import apply as moving
 from dagster_defs.usecases.move.carry_out import Patience
 from tests.components.conftest import NEW_YORK_DAYS, Project
 from tests.support.estate import ROOT
-from tests.support.fakes import FakeAirflow, FakeDagster
+from tests.support.fake_dagster import FakeDagster
+from tests.support.fakes import FakeAirflow
 from tests.support.instances import instance_for_test
 from tests.support.inventory_samples import read_from
 from tests.support.marks_table import TABLE, lay

@@ -11,7 +11,7 @@ import pytest
 
 from dagster_defs.adapters.processes.supervisor import free_port
 from tests.legacy_dags.handover.conftest import InAirflow, StartInAirflow
-from tests.support.fakes import Job
+from tests.support.fake_dagster import Job
 from tests.support.unruly_dagsters import BAD_GATEWAY, LOGIN, Fault, KnownRun, UnrulyDagster
 
 pytestmark = pytest.mark.airflow

@@ -12,7 +12,7 @@ from dagster_defs.adapters.processes.supervisor import free_port
 from dagster_defs.windows import Occasion, Schedule
 from tests.legacy_dags.handover.conftest import InAirflow, StartInAirflow
 from tests.support.estate import ROOT
-from tests.support.fakes import Job
+from tests.support.fake_dagster import Job
 from tests.support.unruly_dagsters import Fault, UnrulyDagster
 
 pytestmark = pytest.mark.airflow

@@ -24,7 +24,7 @@ from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.supervisor import free_port
 from tests.legacy_dags.handover.conftest import Started, StartInAirflow, airflow_with_database
 from tests.support.estate import BIN, ROOT, foreign_environment
-from tests.support.fakes import Job
+from tests.support.fake_dagster import Job
 from tests.support.unruly_dagsters import BAD_GATEWAY, Fault, Gateway, UnrulyDagster, ask
 
 pytestmark = [pytest.mark.airflow, pytest.mark.journey]

@@ -16,7 +16,7 @@ import pytest
 from dagster_defs.adapters.dagster.told_marks import ToldMarks
 from tests.legacy_dags.handover.conftest import InAirflow, Started, StartInAirflow, airflow_with_database
 from tests.support.dagster_marks import dagster_marks
-from tests.support.fakes import Job
+from tests.support.fake_dagster import Job
 from tests.support.unruly_dagsters import UnrulyDagster
 
 pytestmark = pytest.mark.airflow

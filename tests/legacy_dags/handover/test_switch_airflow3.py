@@ -16,7 +16,7 @@ import pytest
 from tests.support.dagster_marks import dagster_marks
 from tests.support.estate import ROOT, foreign_environment
 from tests.support.exporting import PYTHONS
-from tests.support.fakes import Job
+from tests.support.fake_dagster import Job
 from tests.support.unruly_dagsters import KnownRun, UnrulyDagster
 
 PYTHON = PYTHONS["airflow3"]
