@@ -58,18 +58,26 @@ def prepare(
     no_fetch: Annotated[
         bool, typer.Option("--no-fetch", help="Do not clone the git repositories of parity.yaml first.")
     ] = False,
+    manifest: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A folder with a manifest that dbt has made elsewhere, and what it keeps beside it; repeatable."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make ahead what runs need of their dbt projects, as when an image is built: clones and manifests."""
     from dagster_defs import render
     from dagster_defs.usecases.prepare import prepare
 
-    prepared = prepare(Settings.from_process(), fetching=not no_fetch, say=render.say)
+    prepared = prepare(
+        Settings.from_process(), fetching=not no_fetch, manifests=manifest or (), say=render.say
+    )
     if as_json:
         render.print_json(prepared.as_json())
     else:
         render.print_preparation(prepared)
-    raise typer.Exit(1 if prepared.broken else 0)
+    raise typer.Exit(1 if prepared.broken or prepared.unused else 0)
 
 
 @app.command(rich_help_panel=RUNNING)

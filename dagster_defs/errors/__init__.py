@@ -1,6 +1,7 @@
 """Every error that this project raises on purpose.
 
     ParityError                      exit 1   something went wrong; the message says what, why and what to do
+    ├── DbtManifestRefused                    what dbt keeps beside a manifest that was made elsewhere is not there
     ├── DbtProjectUnreadable                  dbt cannot parse the project
     ├── DbtUnusable                           a dbt that is too old, not there, or none at all
     ├── DbtSelectionRefused                   a selection that dbt cannot read
@@ -188,6 +189,7 @@ from dagster_defs.errors.project import (
     DagInTwoAirflows,
     DagsterUnsupported,
     DbtFailed,
+    DbtManifestRefused,
     DbtProjectUnreadable,
     DbtRepositoryRefused,
     DbtSelectionRefused,
@@ -326,6 +328,7 @@ __all__ = [
     "DatabaseLocked",
     "DatabaseUnreadable",
     "DbtFailed",
+    "DbtManifestRefused",
     "DbtProjectUnreadable",
     "DbtRepositoryRefused",
     "DbtSelectionRefused",

@@ -219,6 +219,17 @@ class DbtRepositoryRefused(ParityError):
         super().__init__(f"cannot use the repository {address}: {reason}. {remedy}")
 
 
+class DbtManifestRefused(ParityError):
+    """A manifest that was made elsewhere, which was to be taken."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.folder, self.reason = folder, reason
+        super().__init__(
+            f"cannot take the manifest in {folder}: {reason}. Without that, dbt cannot tell which files it was made "
+            f"from. Keep the whole folder of: dbt parse --target <target> --target-path <folder>"
+        )
+
+
 class InventoryVersion(ParityError):
     def __init__(self, file: str, found: str, wanted: str) -> None:
         self.file, self.found, self.wanted = file, found, wanted

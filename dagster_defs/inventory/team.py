@@ -96,13 +96,15 @@ class Cluster(BaseModel):
 
 class DbtRepository(BaseModel):
     """A dbt project in a git repository of its own, in the words of dagster-dbt's RemoteGitDbtProjectManager.
-    `token_variable`: the environment variable with the token for it; without one, GITHUB_TOKEN is for GitHub alone."""
+    `token_variable`: the environment variable with the token for it; without one, GITHUB_TOKEN is for GitHub alone.
+    `branch`: or a tag; the default branch if it is empty."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     repo_url: str
     repo_relative_path: str = "."
     token_variable: str = ""
+    branch: str = ""
 
 
 def _outside(repositories: Mapping[str, DbtRepository]) -> Mapping[str, DbtRepository]:

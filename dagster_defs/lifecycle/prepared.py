@@ -8,6 +8,7 @@ from typing import Any
 from dagster_defs.lifecycle.broken import Fault
 
 SCHEMA = "parity/prepare/1"
+ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Fetched:
 @dataclass(frozen=True, slots=True)
 class PreparedTarget:
     """A dbt project, parsed for one target. `folder`: where the result is; `nodes`: in its manifest; `units`: how many
-    run with it; `seconds`: what all of it took."""
+    run with it; `seconds`: what all of it took; `built`: where the manifest was found with which the parse began, empty
+    for our own; `parsed`: how many files had to be parsed, ALL, or None if dbt does not say."""
 
     project: str
     target: str
@@ -30,15 +32,19 @@ class PreparedTarget:
     nodes: int
     units: int
     seconds: float
+    parsed: int | str | None
+    built: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedProjects:
-    """`broken`: units for which nothing could be prepared, and why."""
+    """`broken`: units for which nothing could be prepared, and why. `unused`: folders with manifests that are of no
+    target here."""
 
     fetched: tuple[Fetched, ...]
     targets: tuple[PreparedTarget, ...]
     broken: tuple[Fault, ...]
+    unused: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -55,8 +61,11 @@ class PreparedProjects:
                     "nodes": each.nodes,
                     "units": each.units,
                     "seconds": round(each.seconds, 1),
+                    "parsed": each.parsed,
+                    "built": each.built or None,
                 }
                 for each in self.targets
             ],
             "broken": [fault.as_json() for fault in self.broken],
+            "unused": [*self.unused],
         }

@@ -27,7 +27,7 @@ from dagster_defs.adapters.dbt.environment import (
 )
 from dagster_defs.adapters.dbt.in_process import unreadable
 from dagster_defs.adapters.dbt.names import distinct_names
-from dagster_defs.adapters.dbt.project import files_of, profile_of, refuse_no_project
+from dagster_defs.adapters.dbt.project_files import files_of, profile_of, refuse_no_project
 from dagster_defs.adapters.dbt.run import working_directory_kept
 from dagster_defs.adapters.dbt.selector import QuickSearch
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, ShapingVariables

@@ -267,3 +267,32 @@ def test_a_broken_unit_stops_no_other(shop: Shop) -> None:
     assert done.returncode == 1
     assert [fault["units"] for fault in told["broken"]] == [["shop.totals"]]
     assert [each["units"] for each in told["targets"]] == [1, 1]
+
+
+def test_a_branch_or_a_tag_is_cloned(shop: Shop) -> None:
+    """What is named is taken, each time anew; a commit of somebody's own with a tag on it is not replaced."""
+    file = shop.root / "parity.yaml"
+    before = file.read_text()
+    main = shop.git("rev-parse", "HEAD")
+    shop.git("checkout", "--quiet", "-b", "night")
+    night = shop.commit({"models/prices.sql": "select 2 as price"})
+    shop.git("tag", "v1", main)
+    shop.git("checkout", "--quiet", "-")
+
+    told = []
+    for branch in ("night", "v1", "v1"):
+        named = {"repo_url": shop.address, "repo_relative_path": "dbt", "branch": branch}
+        file.write_text(yaml.safe_dump({"dbt_repositories": {CLONE: named}}))
+        done = shop.parity("prepare", "--json")
+        assert done.returncode == 0, done.stderr
+        told.append(json.loads(done.stdout)["fetched"][0]["commit"])
+    (shop.clone / "dbt" / "models" / "own.sql").write_text("select 3 as id")
+    shop.git("add", "--all", at=shop.clone)
+    shop.git(*COMMIT, "own", at=shop.clone)
+    shop.git("tag", "mine", at=shop.clone)
+    refused = shop.parity("prepare")
+    shop.git("reset", "--quiet", "--hard", "v1", at=shop.clone)
+    file.write_text(before)
+
+    assert told == [night, main, main]
+    assert (refused.returncode, "commits that are not pushed" in refused.stderr) == (1, True)

@@ -49,6 +49,9 @@ class Project(Protocol):
     def parsed_with(self) -> str: ...
 
     @property
+    def profile_name(self) -> str: ...
+
+    @property
     def database_file(self) -> Path: ...
 
     @property
@@ -150,17 +153,11 @@ class ChildRun:
                 yaml.safe_load(self.project.parsed_with) or {},
                 self.variables,
                 self.project.target,
-                self._profile,
+                self.project.profile_name,
                 self.executable.version,
             )
             if handed is not None:
                 atomic.write_bytes(file, handed)
-
-    @property
-    def _profile(self) -> str:
-        """Its name in the project's file; a template there is not rendered."""
-        document = yaml.safe_load((self.project.project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
-        return str(document.get("profile") or "")
 
     def _failures(self, child: Child) -> tuple[str, ...]:
         """What failed, one line each, from dbt's results, or the error that stopped dbt altogether."""

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from dagster_defs.adapters.dbt.built import Parsed
 from dagster_defs.adapters.dbt.environment import giving
 from dagster_defs.adapters.dbt.executable import refuse_too_old
 from dagster_defs.adapters.dbt.run import working_directory_kept
@@ -32,16 +33,18 @@ def own_version() -> str:
     return found
 
 
-def parse(project_dir: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The environment variables that dbt has read. Raises DbtProjectUnreadable."""
+def parse(project_dir: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Parsed:
+    """Raises DbtProjectUnreadable."""
     from dbt.cli.main import dbtRunner
 
+    parsed = Parsed()
     with working_directory_kept():
-        outcome = dbtRunner(callbacks=[giving(environment)]).invoke([*_SILENT, *arguments])
+        outcome = dbtRunner(callbacks=[giving(environment), parsed.hear]).invoke([*_SILENT, *arguments])
     if not outcome.success:
         raise unreadable(project_dir, outcome.exception)
     manifest: Any = outcome.result
-    return list(manifest.env_vars)
+    parsed.read = list(manifest.env_vars)
+    return parsed
 
 
 def unreadable(project_dir: Path, error: BaseException | None) -> DbtProjectUnreadable:

@@ -27,6 +27,7 @@ import yaml
 from filelock import FileLock
 
 from dagster_defs.adapters.dbt import in_process, partial_parse
+from dagster_defs.adapters.dbt.built import BuiltManifest, Parsed
 from dagster_defs.adapters.dbt.child_project import ChildProject
 from dagster_defs.adapters.dbt.child_run import ChildRun
 from dagster_defs.adapters.dbt.env_vars import ReadVariables
@@ -35,19 +36,19 @@ from dagster_defs.adapters.dbt.environment import (
     GivenEnvironment,
     dbt_environment,
     options_set,
-    users_profiles,
 )
 from dagster_defs.adapters.dbt.excerpt import excerpt
 from dagster_defs.adapters.dbt.executable import DbtExecutable
 from dagster_defs.adapters.dbt.names import BUILT, distinct_names, names_of
 from dagster_defs.adapters.dbt.preparation import Preparation
+from dagster_defs.adapters.dbt.project_files import PROFILES, files_of, profiles_dir_of, refuse_no_project
 from dagster_defs.adapters.dbt.run import DbtRun, working_directory_kept
 from dagster_defs.adapters.dbt.selector import Lister
 from dagster_defs.adapters.dbt.shaping import ENV_VAR, VAR, ShapingVariables
 from dagster_defs.adapters.dbt.working_folders import STAMP, target_path
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.collector import collector_paused
-from dagster_defs.errors import DbtProjectUnreadable, DbtSelectionRefused, NotComparable
+from dagster_defs.errors import DbtManifestRefused, DbtProjectUnreadable, DbtSelectionRefused, NotComparable
 from dagster_defs.parity.dialects import in_a_file, told_apart_by
 from dagster_defs.windows.values import as_yaml
 
@@ -58,9 +59,6 @@ Picked = Sequence[str] | DbtSelectionRefused  # unique ids, or why there are non
 
 _PARSED = partial_parse.FILE
 _EXCERPTS = "excerpts"  # of the manifest, one file per set of nodes
-_HIDDEN = "."
-_PROFILES = "profiles.yml"
-_READ_BY_DBT = (".sql", ".yml", ".yaml", ".py", ".csv", ".md", ".jinja", ".json", ".lock")
 
 
 @dataclass(frozen=True)
@@ -314,9 +312,8 @@ class DbtWorkspace:
         """Why dbt could not parse the project, by the environment of the attempt."""
         return {}
 
-    def _parse(self) -> Iterable[str]:
-        """Parse without window variables; writes manifest.json and partial_parse.msgpack. The environment variables
-        that this has read, and that the project may read."""
+    def _parse(self) -> Parsed:
+        """Parse without window variables; writes manifest.json and partial_parse.msgpack."""
         environment = frozenset(dbt_environment().items())
         if environment in self._refused:
             raise self._refused[environment]
@@ -329,7 +326,7 @@ class DbtWorkspace:
 
     def _parse_into(
         self, target_path: Path, variables: str, environment: Mapping[str, str], *options: str
-    ) -> Iterable[str]:
+    ) -> Parsed:
         words = [*(["--vars", variables] if variables else []), *options]
         flags = self.flags(target_path)
         if self.executable is None:
@@ -337,7 +334,7 @@ class DbtWorkspace:
         ChildProject(self.executable, self.project_dir, flags, environment).parse(*words)
         read = ReadVariables.in_files([*files_of(self.project_dir), self.profile])
         # Another process does not say which variables it has read.
-        return dbt_environment() if read.any_other else read.names
+        return Parsed(dbt_environment() if read.any_other else read.names, known=False)
 
     def parsed_apart(
         self, variables: Mapping[str, Any], environment: Mapping[str, str], name: str
@@ -376,6 +373,30 @@ class DbtWorkspace:
     def _listed(self) -> Any:
         return self.load_manifest()
 
+    def begin_with(self, built: BuiltManifest) -> bool:
+        """Let the next parse begin with one that was made elsewhere; whether it is one of this target and this dbt."""
+        version = self.executable.version if self.executable else in_process.own_version()
+        given = yaml.safe_load(self.parsed_with) or {}
+        if not built.is_of(given, self.target, self.profile_name, version):
+            return False
+        self.target_path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.target_path / ".lock", is_singleton=True):
+            kept = Preparation.read(self.target_path / STAMP)
+            if kept is None or not kept.is_current(self):
+                atomic.write_bytes(self.target_path / _PARSED, built.parse)
+        return True
+
+    @cached_property
+    def parses(self) -> list[Parsed]:
+        """Those that this process has had to make."""
+        return []
+
+    @property
+    def profile_name(self) -> str:
+        """As the project's file names it; a template there is not rendered."""
+        document = yaml.safe_load((self.project_dir / "dbt_project.yml").read_text(encoding="utf-8"))
+        return str(document.get("profile") or "") if isinstance(document, dict) else ""
+
     @contextlib.contextmanager
     def prepared(self) -> Iterator[None]:
         """The target path, up to date and locked: several processes preparing one project take turns."""
@@ -389,8 +410,12 @@ class DbtWorkspace:
                 stamp.unlink(missing_ok=True)
                 (self.target_path / "selections.json").unlink(missing_ok=True)
                 shutil.rmtree(self.target_path / _EXCERPTS, ignore_errors=True)
-                read = self._parse()
-                atomic.write_text(stamp, Preparation.of(self, read).write())
+                if not (self.target_path / _PARSED).exists():
+                    with contextlib.suppress(DbtManifestRefused):
+                        self.begin_with(BuiltManifest.read(self.project_dir / "target"))
+                parsed = self._parse()
+                atomic.write_text(stamp, Preparation.of(self, parsed.read).write())
+                self.parses.append(parsed)
             yield
 
     @cached_property
@@ -411,50 +436,7 @@ class DbtWorkspace:
 
     @property
     def profile(self) -> Path:
-        return self.profiles_dir / _PROFILES
-
-
-def refuse_no_project(folder: Path) -> None:
-    if not (folder / "dbt_project.yml").is_file():
-        raise DbtProjectUnreadable(folder, "it has no dbt_project.yml")
-
-
-def profiles_dir_of(project_dir: Path) -> Path:
-    """Where dbt looks for the project's profile in this environment."""
-    return Path(dbt_environment().get("DBT_PROFILES_DIR", project_dir))
-
-
-def profile_of(project_dir: Path) -> Path:
-    """The profiles.yml that dbt itself would read, which need not exist: in DBT_PROFILES_DIR, in the project, or in the
-    user's home."""
-    named = profiles_dir_of(project_dir) / _PROFILES
-    of_user = users_profiles() / _PROFILES
-    return of_user if not named.is_file() and of_user.is_file() else named
-
-
-def files_of(project_dir: Path) -> Iterator[Path]:
-    """Every file that dbt may read for the project, including its installed packages, which `dbt deps` may link; the
-    profile may be elsewhere."""
-    seen: set[str] = set()
-    for folder, folders, files in os.walk(project_dir, followlinks=True):
-        at_top = Path(folder) == project_dir
-        own = (name for name in folders if not (name.startswith(_HIDDEN) or (at_top and _is_made(name))))
-        folders[:] = sorted(name for name in own if _is_new(Path(folder, name), seen))
-        yield from (Path(folder, name) for name in sorted(files) if name.endswith(_READ_BY_DBT))
-
-
-def _is_made(name: str) -> bool:
-    """Whether a top-level folder of the project is written by dbt; a run's target path may have any suffix."""
-    return name.startswith(("target", "logs"))
-
-
-def _is_new(folder: Path, seen: set[str]) -> bool:
-    """Whether a folder has not been visited yet, under any name: links may form cycles."""
-    place = os.path.realpath(folder)
-    if place in seen:
-        return False
-    seen.add(place)
-    return True
+        return self.profiles_dir / PROFILES
 
 
 def _arguments(select: str, exclude: str, selector: str) -> list[str]:

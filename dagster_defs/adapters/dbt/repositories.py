@@ -1,7 +1,7 @@
 """dbt projects in other git repositories, cloned by dagster-dbt's own manager.
 
-The manager clones the default branch, installs the project's packages and parses it once. A clone is made beside the
-old one and takes its place when all of that has succeeded.
+The manager clones the repository, installs the project's packages and parses it once. A clone is made beside the old
+one and takes its place when all of that has succeeded.
 """
 
 from __future__ import annotations
@@ -25,19 +25,26 @@ _CLONED, _STATE, _FORMER = "project", "state", "former"  # the first name is the
 
 
 def fetch(
-    place: Path, address: str, relative: str, token: str, target: str, variables: Mapping[str, str]
+    place: Path,
+    address: str,
+    relative: str,
+    token: str,
+    target: str,
+    variables: Mapping[str, str],
+    branch: str = "",
 ) -> str:
     """Clone the repository to `place`, which is then replaced as a whole; the commit that it has now.
 
     `relative`: the dbt project's folder in it; `token`: empty for none; `target`: for parsing; `variables`: this
-    process's own. Raises DbtRepositoryRefused, and then `place` is as it was.
+    process's own; `branch`: or a tag; empty for the default branch. Raises DbtRepositoryRefused, and then
+    `place` is as it was.
     """
     _refuse_foreign(place, address)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as folder:
         cloned = Path(folder, _CLONED)
         with _explained(place, address, token), _its_environment(address, variables):
-            _manager(address, relative, token, target).prepare(Path(folder, _STATE))
+            _manager(address, relative, token, target, branch).prepare(Path(folder, _STATE))
             commit = _forget_token(cloned, address)
         if place.exists():
             place.rename(Path(folder, _FORMER))
@@ -45,10 +52,22 @@ def fetch(
     return commit
 
 
-def _manager(address: str, relative: str, token: str, target: str) -> Any:
+def _manager(address: str, relative: str, token: str, target: str, branch: str) -> Any:
     from dagster_dbt.dbt_project_manager import RemoteGitDbtProjectManager
+    from git import Repo
 
-    return RemoteGitDbtProjectManager(address, relative, token=token or None, target=target)
+    class OfBranch(RemoteGitDbtProjectManager):
+        """dagster-dbt's own clones the default branch alone."""
+
+        def sync(self, state_path: Path) -> None:
+            Repo.clone_from(
+                self._get_clone_url(), self._local_project_dir(state_path), depth=1, branch=branch
+            )
+            project = self.get_project(state_path)
+            project.preparer.prepare(project)
+
+    kind = OfBranch if branch else RemoteGitDbtProjectManager
+    return kind(address, relative, token=token or None, target=target)
 
 
 def _refuse_foreign(place: Path, address: str) -> None:
@@ -78,7 +97,9 @@ def _own_work(repo: Any) -> str:
         return "changes that are not committed"
     if own := [file for file in repo.untracked_files if not _MADE_BY_DBT & {*Path(file).parts}]:
         return f"files that are not committed ({own[0]})"
-    if repo.head.commit not in [ref.commit for ref in repo.remotes.origin.refs]:
+    fetched = repo.git.config("--get-all", "remote.origin.fetch")
+    tags = [tag for tag in repo.tags if tag.path in fetched]  # the one that was cloned, not those of a person
+    if repo.head.commit not in [ref.commit for ref in (*repo.remotes.origin.refs, *tags)]:
         return "commits that are not pushed"
     return ""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dagster_defs.adapters.dbt.environment import NOTHING_GIVEN, GivenEnvironment
 from dagster_defs.adapters.dbt.executable import DbtExecutable, kept_in
-from dagster_defs.adapters.dbt.project import DbtWorkspace, refuse_no_project
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.project_files import refuse_no_project
 from dagster_defs.lifecycle.mirrors import DbtMirror
 from dagster_defs.parity import Side
 

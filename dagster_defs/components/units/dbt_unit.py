@@ -13,7 +13,8 @@ import dagster as dg
 from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.dagster_dbt import DbtProject
-from dagster_defs.adapters.dbt.project import DbtWorkspace, profile_of
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.project_files import profile_of
 from dagster_defs.adapters.dbt.window_shape import WindowValues, shaped_by_window
 from dagster_defs.adapters.dbt.workspaces import given_by, open_workspace, workspace_of
 from dagster_defs.components.compare.evidence import Compared

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dagster_defs.adapters.dbt.project import DbtWorkspace, files_of
+from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.adapters.dbt.project_files import files_of
 from dagster_defs.adapters.dbt.shaping import ShapingVariables
 from dagster_defs.inventory import Selection, SelectionRefused
 from dagster_defs.usecases import inventory
