@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+from dagster_defs.inventory.callbacks import Refusal, called, called_for_dag, mailed
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import OPERATOR, DagDraft, Draft
 from dagster_defs.inventory.operator_kinds import MARKERS, deciders_above, why_servers, why_version
-from dagster_defs.inventory.scaffold import mailed, plain_attributes
+from dagster_defs.inventory.scaffold import plain_attributes
 from dagster_defs.inventory.unsaid import NOBODY_HAS_SAID
 from dagster_defs.windows import CronTicks
 
@@ -42,12 +43,14 @@ def with_operators(
     crons: CronTicks,
     airflow_version: str = "",
     better: Callable[[Dag, Task], Better | None] = _none,
+    refusal: Refusal = lambda _: "",
 ) -> DagDraft:
-    """The draft plus a LegacyTask for each task that has no other mirror and can have one; if it cannot, the reason."""
+    """The draft plus a LegacyTask for each task that has no other mirror and can have one; if it cannot, the reason.
+    `refusal`: why Dagster cannot call a function, empty if it can."""
     tasks = {task.task_id: task for task in draft.dag.tasks if isinstance(task, Task)}
     names = {unit: unit.partition(f"{draft.dag.dag_id}.")[2] for unit in (each.unit for each in draft.drafts)}
     made = {
-        each.unit: _as_it_is(draft, tasks[names[each.unit]], each, crons, airflow_version, better)
+        each.unit: _as_it_is(draft, tasks[names[each.unit]], each, crons, airflow_version, better, refusal)
         if each.attributes is None
         else each
         for each in draft.drafts
@@ -65,6 +68,7 @@ def _as_it_is(
     crons: CronTicks,
     version: str,
     better: Callable[[Dag, Task], Better | None],
+    refusal: Refusal,
 ) -> Draft:
     if kind := marker(task):
         note = f"{draft.unit} needs no mirror: {MARKERS[kind]} ({kind})."
@@ -74,15 +78,20 @@ def _as_it_is(
     if not task.mapped and not refusals and not draft.gaps and (other := better(whole.dag, task)) is not None:
         draft = replace(draft, notes=(*draft.notes, *other.notes))
         if other.attributes is not None:
-            made = {"unit": draft.unit, **attributes, **mailed(task), **other.attributes}
-            return replace(draft, operator=made, operator_type=other.type)
+            calls = called(whole.dag, task, refusal)
+            told = {**mailed(task), **calls.attributes}
+            made = {"unit": draft.unit, **attributes, **told, **other.attributes}
+            notes = (*draft.notes, *calls.gaps())
+            return replace(draft, operator=made, operator_type=other.type, notes=notes)
     refusals += filter(None, (why_servers(task.classes), why_version(version), why_events(task)))
     if refusals:
         notes = tuple(f"{draft.unit} {EITHER}: {why}" for why in refusals if not draft.gaps)
         return replace(draft, notes=(*draft.notes, *notes))
     named = {"airflow": place} if (place := _place(whole.dag)) else {}
     never = {"shadow": "never", "because": NOBODY_HAS_SAID}
-    return replace(draft, operator={"unit": draft.unit, **attributes, **named, **never})
+    of_dag = called_for_dag(whole.dag, refusal)
+    operator = {"unit": draft.unit, **attributes, **of_dag.attributes, **named, **never}
+    return replace(draft, operator=operator, notes=(*draft.notes, *of_dag.gaps()))
 
 
 def _place(dag: Dag) -> Mapping[str, str]:

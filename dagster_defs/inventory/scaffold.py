@@ -10,6 +10,7 @@ from typing import Any
 
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory.arguments import REFRESHING, SELECTING, Kind
+from dagster_defs.inventory.callbacks import called, mailed
 from dagster_defs.inventory.convention import Carrier, Convention, NamedWindow
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.drafts import DagDraft, Draft
@@ -19,17 +20,6 @@ from dagster_defs.inventory.schedules import Refused, about, listed_windows, sch
 from dagster_defs.windows import CronTicks, OccasionKind, WindowList, compile_template
 from dagster_defs.windows.values import Source, as_text, same, typed, uncarried, value_as_yaml
 
-ON_FAILURE = "on_failure_callback"
-#: What a component Alerts calls the occasion of each kind of callback.
-CAUSES = {
-    ON_FAILURE: "failure",
-    "on_success_callback": "success",
-    "on_retry_callback": "retry",
-    "on_execute_callback": "execute",
-    "on_skipped_callback": "skipped",
-    "sla_miss_callback": "late",
-    "deadline": "late",
-}
 MIRRORED = ("build", "run", "snapshot", "seed", "test")
 # One run can cover many windows only if the rows between the two bounds are exactly the window's.
 BOUNDED = frozenset({Convention.HALF_OPEN, Convention.PREVIOUS_DAY})
@@ -118,7 +108,9 @@ def draft_unit(
     _of_every_mirror(dag, task, attributes)
     if task.mapped:
         attributes.refusals.append("a mapped task: how many instances it has is known only when it runs")
-    _callbacks(dag, task, place, attributes)
+    calls = called(dag, task, place.refusal)
+    attributes.values |= {**mailed(task), **calls.attributes}
+    attributes.gaps += calls.gaps()
     left_out = _sides(reading, attributes, of)
     if attributes.refusals:
         return Draft(reading.name, None, (), tuple(dict.fromkeys(attributes.refusals)))
@@ -187,48 +179,6 @@ def _limits(task: Task, attributes: _Attributes) -> None:
             attributes.values[name] = _plain(seconds)
     if task.depends_on_past:
         attributes.values["depends_on_past"] = True
-
-
-def _callbacks(dag: Dag, task: Task, place: Place, attributes: _Attributes) -> None:
-    """The first of each of the task's callbacks that Dagster can call; every other callback is a gap."""
-    attributes.values |= mailed(task)
-    of_task = task.callbacks.get(ON_FAILURE, ())
-    mirrored = next((function for function in of_task if not place.refusal(function)), None)
-    if mirrored:
-        attributes.values["on_failure"] = mirrored
-    elif of_task:
-        attributes.gaps.append(
-            f"Dagster cannot call {of_task[0]} when a run fails, {place.refusal(of_task[0])}: name a function as "
-            "on_failure that does the same"
-        )
-    settled = {(id(task), ON_FAILURE, mirrored or (of_task or [""])[0])}
-    for name, kind in (("on_success", "on_success_callback"), ("on_retry", "on_retry_callback")):
-        if called := next((each for each in task.callbacks.get(kind, ()) if not place.refusal(each)), None):
-            attributes.values[name] = called
-            settled.add((id(task), kind, called))
-    left = [
-        (f"{whose} {kind} {function}", CAUSES[kind])
-        for whose, holder in (("the task's", task), ("the DAG's", dag))
-        for kind, functions in holder.callbacks.items()
-        for function in functions
-        if (id(holder), kind, function) not in settled
-    ]
-    if left:
-        named, causes = (
-            ", ".join(name for name, _ in left),
-            ", ".join(dict.fromkeys(cause for _, cause in left)),
-        )
-        remedy = f"have a component Alerts tell of it, by a route with causes: [{causes}]"
-        attributes.gaps.append(f"Dagster does not call {named}: {remedy}")
-
-
-def mailed(task: Task) -> Mapping[str, Any]:
-    """The attributes of a mirror that mails as Airflow does; none if nobody gets a mail."""
-    email = task.email
-    if email is None or not email.to:
-        return {}
-    on = [name for name, holds in (("failure", email.on_failure), ("retry", email.on_retry)) if holds]
-    return {"email": list(email.to), **({"email_on": on} if len(on) < 2 else {})}
 
 
 def _plain(seconds: float) -> float:

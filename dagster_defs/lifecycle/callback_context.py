@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from dagster_defs.lifecycle.units import Unit
+
+#: Functions of the team by dotted path, by the attribute in YAML that names them.
+Calls = Mapping[str, Sequence[str]]
+CALLS_OF_TASK = ("on_failure", "on_success", "on_retry", "on_execute", "on_skipped")
+CALLS_OF_DAG = ("dag_on_failure", "dag_on_success")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,44 @@ class CalledTask:
     try_number: int
     log_url: str
     map_index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class CalledRun:
+    """The part of Airflow's `dag_run` that a callback reads. `run_id` is Dagster's; `state`: of the run that has ended.
+    `logical_date` is None, as in Airflow 3, if no clock has started it."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    data_interval_start: datetime | None = None
+    data_interval_end: datetime | None = None
+    logical_date: datetime | None = None
+
+    @property
+    def execution_date(self) -> datetime | None:
+        """Its name in Airflow 2."""
+        return self.logical_date
+
+
+@dataclass(frozen=True, slots=True)
+class CalledDag:
+    dag_id: str
+
+
+def run_context(run: CalledRun, task_id: str, log_url: str, reason: str) -> dict[str, Any]:
+    """Airflow's names for a callback of a DAG. `task_id`: the task that failed, or another one of the DAG."""
+    task = CalledTask(run.dag_id, task_id, run.run_id, 1, log_url)
+    window = about_window(run.data_interval_start, run.data_interval_end, run.logical_date)
+    return {
+        "dag": CalledDag(run.dag_id),
+        "dag_run": run,
+        "run_id": run.run_id,
+        "task_instance": task,
+        "ti": task,
+        "reason": reason,
+        **window,
+    }
 
 
 def callback_context(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+from dagster_defs.lifecycle.callback_context import Calls
 from dagster_defs.lifecycle.identity import Claim
 from dagster_defs.lifecycle.mail_of_tasks import NO_MAIL, TaskMail
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
@@ -121,15 +122,15 @@ class Declared:
 
     `runs` is a dbt command or the dotted path of a function; `nodes` are the unique ids that dbt would execute, without
     sources, and None if the unit runs no dbt. `reads` and `writes` are asset keys, a dbt source as `source:name.table`.
-    `retry_delay`, `timeout` (per try) and `sla` (after a window's end) are in seconds. `on_failure`, `on_success`
-    and `on_retry` are dotted paths of functions that are called then; a failure is one for good. `operator_itself`:
-    Airflow's own engine renders and runs the operator, and calls the task's callbacks. `unsure`: why `nodes` may not be
-    all that dbt would execute in each window. `full_refresh`: whether dbt gets that option. `fields`: the operator's
-    templated fields that `variables` has instead of a function's arguments, first the one that says what runs.
-    `environment`: variables that are set for dbt alone; `required`: names of those that Dagster's own environment must
-    have; `labels`: names of those that name the run. `beside`: what it runs beside dbt, and for whom. `xcoms`:
-    arguments of a function that are XComs, which `variables` does not have. `asks_rules`: in a retired DAG, Airflow's
-    trigger rules decide which windows run it.
+    `retry_delay`, `timeout` (per try) and `sla` (after a window's end) are in seconds. `calls` and
+    `dag_calls`: functions that are called for the task, and for runs of a retired DAG; a failure is one for good.
+    `operator_itself`: Airflow's own engine renders and runs the operator, and calls the task's callbacks. `unsure`: why
+    `nodes` may not be all that dbt would execute in each window. `full_refresh`: whether dbt gets that option.
+    `fields`: the operator's templated fields that `variables` has instead of a function's arguments, first the one
+    that says what runs. `environment`: variables that are set for dbt alone; `required`: names of those that
+    Dagster's own environment must have; `labels`: names of those that name the run. `beside`: what it runs beside
+    dbt, and for whom. `xcoms`: arguments of a function that are XComs, which `variables` does not have.
+    `asks_rules`: in a retired DAG, Airflow's trigger rules decide which windows run it.
     """
 
     runs: str
@@ -146,9 +147,8 @@ class Declared:
     catchup: bool = True
     max_active_runs: int = 16
     depends_on_past: bool = False
-    on_failure: str | None = None
-    on_success: str | None = None
-    on_retry: str | None = None
+    calls: Calls = field(default_factory=dict)
+    dag_calls: Calls = field(default_factory=dict)
     mail: TaskMail = NO_MAIL
     operator_itself: bool = False
     asks_rules: bool = False
@@ -165,13 +165,14 @@ class Declared:
 @dataclass(frozen=True, slots=True)
 class Promised:
     """What a mirror says about its runs that needs no dbt project. `sla`: in seconds after a window's end. `mail`:
-    Airflow's `email`."""
+    Airflow's `email`. `calls` and `dag_calls`: see `Declared`."""
 
     retries: int = 0
     sla: float | None = None
     catchup: bool = True
     mail: TaskMail = NO_MAIL
-    on_failure: str | None = None
+    calls: Calls = field(default_factory=dict)
+    dag_calls: Calls = field(default_factory=dict)
 
 
 class Key(Protocol):

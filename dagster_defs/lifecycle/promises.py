@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.lifecycle.agreement import Agreement, Facet
 from dagster_defs.lifecycle.alerts import Cause
+from dagster_defs.lifecycle.callback_context import Calls
 from dagster_defs.lifecycle.mail_of_tasks import NO_MAIL, TaskMail
 from dagster_defs.lifecycle.mirrors import Declared
 
@@ -54,22 +55,26 @@ def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
     legacy = "; ".join(
         [*_named("", task.callbacks), *_named("DAG's ", dag.callbacks), *_mailed(_mail_of(task))]
     )
-    mine = {kind: path for kind, path in _called(declared).items() if path}
-    own = [*mine.values(), *_mailed(declared.mail)]
-    declares = "the task's own" if declared.operator_itself else "; ".join(own) or "none"
+    mine, of_dag = _by_kind(declared.calls), _by_kind(declared.dag_calls)
+    own = [*_named("", mine), *_named("DAG's ", of_dag), *_mailed(declared.mail)]
+    declares = "; ".join([*(["the task's own"] if declared.operator_itself else []), *own]) or "none"
     count = sum(len(named) for holder in (dag, task) for named in holder.callbacks.values()) or 1
     # Airflow calls the task's own callbacks, and sends its mails, if it runs the operator itself.
     theirs = {} if declared.operator_itself else task.callbacks
     differing = [
-        *_differing(theirs, mine),
+        *_unnotified(theirs, mine),
+        *_in_addition(theirs, mine),
+        *_in_addition(dag.callbacks, of_dag),
         *([] if declared.operator_itself else _mails_differ(task, declared)),
     ]
     if differing:
         detail = "; ".join(differing)
         return Facet("callbacks", Agreement.DIFFERS, legacy or "none", declares, detail, count)
     unsure = [
-        *(each for kind, path in mine.items() for each in _same(theirs.get(kind, ()), path)),
-        *(f"Dagster does not call {name}" for name in _not_called(dag, task, declared)),
+        *_others(theirs, mine),
+        *_others(dag.callbacks, of_dag),
+        *(f"Dagster does not call {name}" for name in _named("the task's ", _left(theirs, mine))),
+        *(f"Dagster does not call {name}" for name in _named("the DAG's ", _left(dag.callbacks, of_dag))),
     ]
     if not unsure:
         return Facet("callbacks", Agreement.AGREES, legacy or "none", declares, compared=count)
@@ -77,19 +82,40 @@ def callbacks_facet(dag: Dag, task: Task, declared: Declared) -> Facet:
     return Facet("callbacks", Agreement.UNDETERMINED, legacy or "none", declares, detail, count)
 
 
-def _called(declared: Declared) -> Mapping[str, str | None]:
-    """By Airflow's name of the callback, the function that the mirror calls."""
-    return {
-        ON_FAILURE: declared.on_failure,
-        "on_success_callback": declared.on_success,
-        "on_retry_callback": declared.on_retry,
-    }
+_Kinds = Mapping[str, Sequence[str]]  # functions by Airflow's name of the callback
 
 
-def _differing(theirs: Mapping[str, Sequence[str]], mine: Mapping[str, str]) -> Iterator[str]:
+def _by_kind(calls: Calls) -> _Kinds:
+    return {f"{name.removeprefix('dag_')}_callback": paths for name, paths in calls.items()}
+
+
+def _unnotified(theirs: _Kinds, mine: _Kinds) -> Iterator[str]:
     if (named := theirs.get(ON_FAILURE)) and ON_FAILURE not in mine:
         yield f"nobody is notified of a failure that Airflow does not see. Write on_failure: {named[0]}"
-    yield from (f"Airflow does not call {path}" for kind, path in mine.items() if not theirs.get(kind))
+
+
+def _in_addition(theirs: _Kinds, mine: _Kinds) -> Iterator[str]:
+    for kind, paths in mine.items():
+        if not theirs.get(kind):
+            yield f"Airflow does not call {', '.join(paths)}"
+
+
+def _others(theirs: _Kinds, mine: _Kinds) -> Iterator[str]:
+    for kind, paths in mine.items():
+        for path in paths:
+            if path not in theirs.get(kind, ()):
+                known = ", ".join(theirs[kind])
+                yield f"Dagster calls {path} where Airflow calls {known}: check that it does the same"
+
+
+def _left(theirs: _Kinds, mine: _Kinds) -> _Kinds:
+    """What the mirror does not call, but for kinds of which it calls another function instead."""
+    left = {
+        kind: [path for path in paths if path not in mine.get(kind, ())]
+        for kind, paths in theirs.items()
+        if not set(mine.get(kind, ())) - set(paths)
+    }
+    return {kind: paths for kind, paths in left.items() if paths}
 
 
 def _mail_of(task: Task) -> TaskMail:
@@ -114,26 +140,6 @@ def _mails_differ(task: Task, declared: Declared) -> Iterator[str]:
         said = ("; ".join(_mailed(mail)) or "no mail" for mail in (theirs, mine))
         legacy, own = said
         yield f"Airflow sends {legacy}, the mirror {own}. Write email and email_on as in Airflow"
-
-
-def _same(theirs: Sequence[str], mine: str) -> Iterator[str]:
-    if theirs and mine not in theirs:
-        yield f"Dagster calls {mine} where Airflow calls {', '.join(theirs)}: check that it does the same"
-
-
-def _not_called(dag: Dag, task: Task, declared: Declared) -> Iterator[str]:
-    """Callbacks that a mirror does not declare, and those in addition to the one that it declares."""
-    if not declared.operator_itself:
-        mine = _called(declared)
-        left = {
-            kind: tuple(name for name in named if name != mine.get(kind))
-            if mine.get(kind) in named
-            else named
-            for kind, named in task.callbacks.items()
-            if mine.get(kind) is None or mine[kind] in named
-        }
-        yield from _named("the task's ", {kind: named for kind, named in left.items() if named})
-    yield from _named("the DAG's ", dag.callbacks)
 
 
 def _named(whose: str, callbacks: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -199,14 +199,18 @@ def test_who_is_mailed_and_called_is_the_mirrors(scaffolded: Any, tmp_path: Path
     (tmp_path / "pyproject.toml").touch()
     shutil.copytree(ROOT / "legacy_dags" / "include", tmp_path / "legacy_dags" / "include")
     own = ["include.alerts.report_failure"]
-    told = {f"on_{kind}_callback": own for kind in ("failure", "retry", "success")}
+    told = {f"on_{kind}_callback": own for kind in ("failure", "retry", "success", "execute", "skipped")}
     mail = {"to": ["ada@example.com"], "on_failure": True, "on_retry": False}
     given = task("marts", "dbt run -s orders_per_day", callbacks=told, email=mail)
-    written = scaffolded(dag("orders", given, callbacks={"deadline": ["orders.too_late"]}))["orders"]
+    of_dag = {"deadline": ["orders.too_late"], "on_failure_callback": [*own, "include.alerts.report_failure"]}
+    written = scaffolded(dag("orders", given, callbacks=of_dag))["orders"]
 
     [mirror] = list(yaml.safe_load_all(Path(written["path"]).read_text()))
     attributes = mirror["attributes"]
-    assert {attributes[f"on_{kind}"] for kind in ("failure", "retry", "success")} == {*own}
+    assert {attributes[f"on_{kind}"] for kind in ("failure", "retry", "success", "execute", "skipped")} == {
+        *own
+    }
+    assert attributes["dag_on_failure"] == own * 2
     assert (attributes["email"], attributes["email_on"]) == (["ada@example.com"], ["failure"])
     [gap] = written["gaps"]
     assert gap.endswith(

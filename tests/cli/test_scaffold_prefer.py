@@ -162,8 +162,8 @@ def test_below_a_branch_a_preferred_mirror_asks(estate: Path) -> None:
     [
         ({"on_failure_callback": ["shop.export"]}, "PythonUnit"),
         ({"on_failure_callback": ["shop.<lambda>"]}, "LegacyTask"),
-        ({"on_failure_callback": ["shop.export", "shop.export"]}, "LegacyTask"),
-        ({"on_execute_callback": ["shop.export"]}, "LegacyTask"),
+        ({"on_failure_callback": ["shop.export", "shop.other"]}, "LegacyTask"),
+        ({"on_failure_callback": ["shop.export"], "on_execute_callback": ["shop.export"]}, "PythonUnit"),
     ],
 )
 def test_what_the_task_calls_is_called(estate: Path, callbacks: dict[str, list[str]], kind: str) -> None:

@@ -160,10 +160,12 @@ def test_a_faithful_mirror_agrees_in_all() -> None:
         pytest.param(Case(task={"email": Email(("ada@example.com",), on_retry=False)},
                           declared={"mail": TaskMail(("ada@example.com",))}), "callbacks",
                      "on failure, the mirror mail to ada@example.com on failure and retry", id="more mails"),
-        pytest.param(Case(declared={"on_retry": "alerts.note"}), "callbacks", "Airflow does not call alerts.note",
-                     id="a retry callback of its own"),
-        pytest.param(Case(declared={"on_failure": "alerts.page"}), "callbacks", "Airflow does not call alerts.page",
-                     id="somebody is told who was not"),
+        pytest.param(Case(declared={"calls": {"on_retry": ["alerts.note"]}}), "callbacks",
+                     "Airflow does not call alerts.note", id="a retry callback of its own"),
+        pytest.param(Case(declared={"calls": {"on_failure": ["alerts.page"]}}), "callbacks",
+                     "Airflow does not call alerts.page", id="somebody is told who was not"),
+        pytest.param(Case(declared={"dag_calls": {"dag_on_success": ["alerts.done"]}}), "callbacks",
+                     "Airflow does not call alerts.done", id="a callback of the DAG's that it has not"),
     ],
 )  # fmt: skip
 def test_one_change_is_one_difference(case: Case, name: str, message: str) -> None:
@@ -182,7 +184,7 @@ def test_one_change_is_one_difference(case: Case, name: str, message: str) -> No
         pytest.param(
             Case(
                 task={"callbacks": {"on_failure_callback": ("alerts.page",)}},
-                declared={"on_failure": "alerts.page_without_airflow"},
+                declared={"calls": {"on_failure": ["alerts.page_without_airflow"]}},
             ),
             "callbacks",
             id="another function",
@@ -211,7 +213,7 @@ def test_the_same_promises_agree() -> None:
         task={"depends_on_past": True, "callbacks": {"on_failure_callback": ("alerts.page",)}},
         dag={"catchup": False, "max_active_runs": 1},
         declared={
-            "depends_on_past": True, "on_failure": "alerts.page", "catchup": False, "max_active_runs": 1
+            "depends_on_past": True, "calls": {"on_failure": ["alerts.page"]}, "catchup": False, "max_active_runs": 1
         },
     )  # fmt: skip
 
@@ -234,7 +236,9 @@ def test_a_callback_without_a_place_is_undetermined(
 ) -> None:
     """A callback that no mirror can have is named, with what to do, beside a failure callback that agrees."""
     own = {"on_failure_callback": ("alerts.page",), **task}
-    case = Case(task={"callbacks": own}, dag={"callbacks": dag}, declared={"on_failure": "alerts.page"})
+    case = Case(
+        task={"callbacks": own}, dag={"callbacks": dag}, declared={"calls": {"on_failure": ["alerts.page"]}}
+    )
     facet = case.facets()["callbacks"]
 
     assert facet.agrees is Agreement.UNDETERMINED
@@ -244,13 +248,20 @@ def test_a_callback_without_a_place_is_undetermined(
 
 
 def test_mails_and_callbacks_of_every_kind_agree() -> None:
-    """The same addresses on the same occasions, and the same functions, agree; an inventory without mails says
-    nothing about them."""
-    told = {f"on_{kind}_callback": (f"alerts.{kind}",) for kind in ("failure", "success", "retry")}
-    mine = {f"on_{kind}": f"alerts.{kind}" for kind in ("failure", "success", "retry")}
+    """The same addresses on the same occasions, and the same functions of the task and its DAG, agree; an inventory
+    without mails says nothing about them."""
+    kinds = ("failure", "success", "retry", "execute", "skipped")
+    told = {f"on_{kind}_callback": (f"alerts.{kind}", "alerts.log") for kind in kinds}
+    of_dag = {f"on_{kind}_callback": (f"alerts.dag_{kind}",) for kind in ("failure", "success")}
+    mine = {
+        "calls": {f"on_{kind}": (f"alerts.{kind}", "alerts.log") for kind in kinds},
+        "dag_calls": {f"dag_on_{kind}": (f"alerts.dag_{kind}",) for kind in ("failure", "success")},
+    }
     mail = TaskMail(("ada@example.com", "bob@example.com"), frozenset({Cause.FAILURE}))
     theirs = Email(("bob@example.com", "ada@example.com"), on_retry=False)
-    case = Case(task={"callbacks": told, "email": theirs}, declared={**mine, "mail": mail})
+    case = Case(
+        task={"callbacks": told, "email": theirs}, dag={"callbacks": of_dag}, declared={**mine, "mail": mail}
+    )
 
     assert case.facets()["callbacks"].agrees is Agreement.AGREES
     older = replace(case, task={"callbacks": told})

@@ -29,7 +29,7 @@ class Declaring:
         return Declared(
             runs="", nodes=None, variables=cast("Any", None), event_times=None, reads=frozenset(), writes=frozenset(),
             retries=0, retry_delay=0, pool=None, timeout=None, sla=None, catchup=True, max_active_runs=1,
-            depends_on_past=False, on_failure=None, operator_itself=self.itself, asks_rules=self.asks,
+            depends_on_past=False, operator_itself=self.itself, asks_rules=self.asks,
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from dagster_defs.adapters.dagster.last_seen import estate_key, read_estate
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.files.airflows import airflows
 from dagster_defs.components.sensors.airflow_sensor import build_sensor
+from dagster_defs.components.sensors.dag_callbacks import build_dag_callback_sensors, calling_dags
 from dagster_defs.components.sensors.dag_jobs import (
     awaited_units,
     blind_dags,
@@ -39,7 +40,7 @@ from dagster_defs.components.units.shadows import is_shadow
 from dagster_defs.components.units.unit import UnitComponent, project_units
 from dagster_defs.errors import BadAirflows
 from dagster_defs.escape import code_block, markdown
-from dagster_defs.lifecycle import Unit
+from dagster_defs.lifecycle import Unit, tags
 from dagster_defs.lifecycle.starters import Starters
 from dagster_defs.parity import Side
 from dagster_defs.settings import Settings, nearest_project
@@ -123,6 +124,7 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
                 schedules,
                 build_echo_sensor(self.name, list(echoed_dags(project)), self.poll_seconds, root),
                 *self._triggers(project, started, root),
+                *self._callbacks(project, [*dag_jobs, *(job for _, job in started)]),
                 *self._way_back(project, root),
                 build_lost_runs_sensor(self.name, self.poll_seconds, root),
             ],
@@ -145,6 +147,14 @@ class AirflowEstate(ShadowStarter, dg.StateBackedComponent, dg.Resolvable):
         units = [unit.legacy_unit for unit in project.sound]
         jobs, dags = [job for _, job in by_others], [dag for dag, _ in found]
         yield build_trigger_sensor(self.name, dags, jobs, units, self.poll_seconds, root, blind)
+
+    def _callbacks(
+        self, project: ProjectUnits[UnitComponent], jobs: Sequence[Any]
+    ) -> Iterator[dg.SensorDefinition]:
+        dags = calling_dags(project)
+        yield from build_dag_callback_sensors(
+            self.name, dags, [job for job in jobs if job.tags[tags.DAG] in dags]
+        )
 
     def _airflow(self, context: dg.ComponentLoadContext) -> str:
         """Which of the project's Airflows this is; empty if it has one. Raises BadAirflows if that is not certain."""

@@ -14,6 +14,7 @@ from dagster_defs.adapters.containers.container import Facts
 from dagster_defs.adapters.files import atomic
 from dagster_defs.adapters.processes.piped import Log, TimeLeft, run_piped
 from dagster_defs.adapters.processes.remote import FAILED, remote
+from dagster_defs.components.runs.callbacks import Told
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.runs.skips import pass_on
 from dagster_defs.components.runs.tries import time_limit
@@ -122,8 +123,11 @@ class CommandUnit(TemplateUnit, ProcessUnit):
         if given := [name for name in names if getattr(self, name)]:
             raise BadUnit(self.unit, f"`{given[0]}` means nothing beside `{place}`", "Remove one of them")
 
-    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(
+        self, context: dg.AssetExecutionContext, side: Side, told: Told
+    ) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
+        told.begins()
         rendered = self.variables.for_window(window)
         if side is Side.CANDIDATE:
             self.refuse_same_variables(self._environment(Side.LEGACY, rendered))
@@ -132,6 +136,8 @@ class CommandUnit(TemplateUnit, ProcessUnit):
             if code != 0 and code not in self._skipping:
                 raise CommandFailed(self.unit, code, self._remedy(code))
             state = "success" if code == 0 else "skipped"
+            if code != 0:
+                told.skips()
             if tags.AIRFLOW_TRY in context.run.tags and not pass_on(context, state):
                 # Airflow's tasks after it would run as after a success.
                 reason = "It means skipped, and this proxy of Airflow's cannot pass that on: update handover/ there"

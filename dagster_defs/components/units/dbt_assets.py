@@ -25,6 +25,7 @@ from dagster_defs.adapters.warehouse.built_tables import BuiltTables, tables_bui
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.beating import beating
+from dagster_defs.components.runs.callbacks import Told
 from dagster_defs.components.runs.one_writer import moments_to_write
 from dagster_defs.components.runs.run_window import moments_of_run, window_metadata
 from dagster_defs.components.units.defined_unit import DefinedUnit
@@ -195,15 +196,16 @@ def build_asset_definition(unit: DefinedUnit, nodes: UnitNodes, compared: Compar
 
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
         def one_try() -> Iterator[Any]:
-            with unit.calling_back(context, nodes.side):
+            with unit.calling_back(context, nodes.side) as told:
                 if skipped := list(results_of_skip(context, unit, nodes.side)):
+                    told.is_left_out()
                     yield from skipped
                     return
                 with (
                     unit.tries.of(context),
                     beating(context, unit.legacy_unit, nodes.side, unit.root),
                 ):
-                    yield from _build(context, unit, nodes)
+                    yield from _build(context, unit, nodes, told)
             if stand_in:
                 yield dg.MaterializeResult(asset_key=stand_in.key)
 
@@ -248,11 +250,14 @@ def _stand_in(unit: DefinedUnit, nodes: UnitNodes) -> dg.AssetSpec:
     )
 
 
-def _build(context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNodes) -> Iterator[Any]:
+def _build(
+    context: dg.AssetExecutionContext, unit: DefinedUnit, nodes: UnitNodes, told: Told
+) -> Iterator[Any]:
     if nodes.side is Side.LEGACY:
         windows = moments_to_write(context, unit.legacy_unit, unit.times, Settings.from_process(unit.root))
     else:
         windows = moments_of_run(context, unit.times)
+    told.begins()
     unit.environment.refuse_missing()
     part = _part(context, nodes)
     run_dir = nodes.workspace.target_path / "runs" / context.run.run_id / unit.op_name(nodes.side)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from dagster_defs.adapters.dbt.project import DbtWorkspace
+from dagster_defs.components.runs.callbacks import Told
 from dagster_defs.components.runs.tries import Tries
 from dagster_defs.components.units.airflow_place import AirflowPlace
 from dagster_defs.components.units.dbt_environment import UnitEnvironment
@@ -74,4 +75,4 @@ class DefinedUnit(DbtMirror, Protocol):
 
     def made_before(self) -> Sequence[dg.AssetDep]: ...
 
-    def calling_back(self, context: dg.AssetExecutionContext, side: Side) -> AbstractContextManager[None]: ...
+    def calling_back(self, context: dg.AssetExecutionContext, side: Side) -> AbstractContextManager[Told]: ...

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_defs.components.runs.callbacks import Told
 from dagster_defs.components.runs.operator_run import OperatorRun
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.units.airflow_place import AirflowPlace
@@ -66,7 +67,9 @@ class LegacyTask(ProcessUnit):
     def declared(self) -> Declared:
         return replace(super().declared(), operator_itself=True)
 
-    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(
+        self, context: dg.AssetExecutionContext, side: Side, told: Told
+    ) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
         if side is Side.CANDIDATE:
             self.refuse_same_variables(Settings.from_process().with_variables(self.env.legacy).variables)

@@ -17,6 +17,7 @@ from dagster_defs.adapters.warehouse.places import place_of_relation, relation_n
 from dagster_defs.components.compare.comparing import build_and_compare
 from dagster_defs.components.compare.evidence import Compared
 from dagster_defs.components.runs.beating import beating
+from dagster_defs.components.runs.callbacks import Told
 from dagster_defs.components.runs.run_window import moments_of_run
 from dagster_defs.components.units.dbt_targets import target_of
 from dagster_defs.components.units.others_tables import table_of_others
@@ -142,13 +143,17 @@ class OutputsUnit(UnitComponent):
 
     def run_side(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
         """One try of the work."""
-        with self.calling_back(context, side):
+        with self.calling_back(context, side) as told:
             if skipped := list(results_of_skip(context, self, side)):
+                told.is_left_out()
                 yield from skipped
                 return
-            yield from self.work(context, side)
+            yield from self.work(context, side, told)
 
-    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(
+        self, context: dg.AssetExecutionContext, side: Side, told: Told
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """`told`: to be told that it begins, once it is certain that this side may write."""
         raise NotImplementedError
 
     def results(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import dagster as dg
 
+from dagster_defs.components.runs.callbacks import Told
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.runs.tries import time_limit
 from dagster_defs.components.runs.window_records import records_of_others
@@ -145,10 +146,13 @@ class PythonUnit(TaskUnit):
     def more_metadata(self) -> Mapping[str, Any]:
         return _code_references(self._find_module().origin)
 
-    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(
+        self, context: dg.AssetExecutionContext, side: Side, told: Told
+    ) -> Iterator[dg.MaterializeResult[None]]:
         windows = (
             self.windows_of_side(context, side) if self.takes_ranges else [self.window_of_side(context, side)]
         )
+        told.begins()
         # In a run over many windows, each call returns its own facts.
         facts: dict[Moment, Mapping[str, Any]] = {}
         with self.tries.of(context):

@@ -11,6 +11,7 @@ from sqlglot import exp
 from dagster_defs.adapters.warehouse.places import warehouse_of_target
 from dagster_defs.adapters.warehouse.seam import CandidateWork, SqlWork
 from dagster_defs.adapters.warehouse.statements import split
+from dagster_defs.components.runs.callbacks import Told
 from dagster_defs.components.runs.run_window import window_metadata
 from dagster_defs.components.runs.tries import time_limit
 from dagster_defs.components.units.scaffold import SqlUnitScaffolder
@@ -104,8 +105,11 @@ class SqlUnit(TemplateUnit):
             return written
         return split(written) if self.split_statements else [written]
 
-    def work(self, context: dg.AssetExecutionContext, side: Side) -> Iterator[dg.MaterializeResult[None]]:
+    def work(
+        self, context: dg.AssetExecutionContext, side: Side, told: Told
+    ) -> Iterator[dg.MaterializeResult[None]]:
         window = self.window_of_side(context, side)
+        told.begins()
         with self.tries.of(context):
             rendered = self.variables.for_window(window)
             work = SqlWork(

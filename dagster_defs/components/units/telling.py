@@ -1,6 +1,6 @@
 """Whom a unit's runs tell how they went, as its DAG did in Airflow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 import dagster as dg
 
 from dagster_defs.adapters.files.legacy_code import LegacyFunction
-from dagster_defs.components.runs.callbacks import Callbacks
+from dagster_defs.components.runs.callbacks import Callbacks, Told
 from dagster_defs.errors import BadUnit
 from dagster_defs.lifecycle import Unit
 from dagster_defs.lifecycle.alerts import Cause
+from dagster_defs.lifecycle.callback_context import CALLS_OF_DAG, CALLS_OF_TASK, Calls
 from dagster_defs.lifecycle.mail_of_tasks import TaskMail
 from dagster_defs.parity import Side
 from dagster_defs.windows import Times
@@ -22,19 +23,38 @@ class Telling(dg.Resolvable):
     """Attributes of every mirror; a part of `UnitComponent`, which has the properties below."""
 
     on_failure: Annotated[
-        str | None,
+        str | Sequence[str] | None,
         dg.Resolver.default(
-            description="Airflow's `on_failure_callback`, a dotted path: for runs that Airflow did not launch.",
+            description="Airflow's `on_failure_callback`, a dotted path or several: for runs that Airflow did not "
+            "launch.",
             examples=["include.alerts.report_failure"],
         ),
     ] = field(default=None, kw_only=True)
     on_success: Annotated[
-        str | None,
+        str | Sequence[str] | None,
         dg.Resolver.default(description="Airflow's `on_success_callback`, likewise."),
     ] = field(default=None, kw_only=True)
     on_retry: Annotated[
-        str | None,
+        str | Sequence[str] | None,
         dg.Resolver.default(description="Airflow's `on_retry_callback`, likewise."),
+    ] = field(default=None, kw_only=True)
+    on_execute: Annotated[
+        str | Sequence[str] | None,
+        dg.Resolver.default(description="Airflow's `on_execute_callback`, likewise."),
+    ] = field(default=None, kw_only=True)
+    on_skipped: Annotated[
+        str | Sequence[str] | None,
+        dg.Resolver.default(description="Airflow's `on_skipped_callback`, likewise."),
+    ] = field(default=None, kw_only=True)
+    dag_on_failure: Annotated[
+        str | Sequence[str] | None,
+        dg.Resolver.default(
+            description="The DAG's own `on_failure_callback`: for its runs in Dagster, once it is retired."
+        ),
+    ] = field(default=None, kw_only=True)
+    dag_on_success: Annotated[
+        str | Sequence[str] | None,
+        dg.Resolver.default(description="The DAG's own `on_success_callback`, likewise."),
     ] = field(default=None, kw_only=True)
     email: Annotated[
         Sequence[str],
@@ -66,24 +86,36 @@ class Telling(dg.Resolvable):
         raise NotImplementedError
 
     @property
-    def callbacks(self) -> Mapping[str, str]:
-        """The dotted paths that are declared, by attribute."""
-        named = {"on_failure": self.on_failure, "on_success": self.on_success, "on_retry": self.on_retry}
-        return {name: path for name, path in named.items() if path}
+    def callbacks(self) -> Calls:
+        """The dotted paths that are declared for the task, by attribute."""
+        return self._named(CALLS_OF_TASK)
+
+    @property
+    def dag_callbacks(self) -> Calls:
+        """Those for the DAG's runs, by attribute."""
+        return self._named(CALLS_OF_DAG)
+
+    def _named(self, names: Iterable[str]) -> Calls:
+        named = {name: getattr(self, name) for name in names}
+        paths = {
+            name: (said,) if isinstance(said, str) else tuple(said or ()) for name, said in named.items()
+        }
+        return {name: those for name, those in paths.items() if any(those)}
 
     def refuse_bad_callbacks(self) -> None:
         """Detects a missing callback before the day it is needed, without importing anything. Raises BadUnit."""
-        for name, path in self.callbacks.items():
-            if reason := self.legacy_function(path).refusal():
-                raise BadUnit(
-                    str(self.legacy_unit),
-                    f"`{name}` names {path!r}, and {reason}",
-                    f"Fix `{name}` or `python_path` in its YAML",
-                )
+        for name, paths in (*self.callbacks.items(), *self.dag_callbacks.items()):
+            for path in paths:
+                if reason := self.legacy_function(path).refusal():
+                    raise BadUnit(
+                        str(self.legacy_unit),
+                        f"`{name}` names {path!r}, and {reason}",
+                        f"Fix `{name}` or `python_path` in its YAML",
+                    )
 
-    def calling_back(self, context: dg.AssetExecutionContext, side: Side) -> AbstractContextManager[None]:
-        """Call its callbacks after the block. Nobody is notified of a candidate."""
+    def calling_back(self, context: dg.AssetExecutionContext, side: Side) -> AbstractContextManager[Told]:
+        """Call its callbacks around the block. Nobody is notified of a candidate."""
         if not self.callbacks or side is Side.CANDIDATE:
-            return nullcontext()
-        functions = {name: self.legacy_function(path) for name, path in self.callbacks.items()}
+            return nullcontext(Told())
+        functions = {name: [*map(self.legacy_function, paths)] for name, paths in self.callbacks.items()}
         return Callbacks(self.legacy_unit, self.times, functions).of(context)

@@ -142,9 +142,8 @@ class UnitComponent(MirrorComponent, Telling, dg.Resolvable):
             catchup=self.schedule.catchup,
             max_active_runs=self.schedule.max_active_runs,
             depends_on_past=self.depends_on_past,
-            on_failure=self.on_failure,
-            on_success=self.on_success,
-            on_retry=self.on_retry,
+            calls=self.callbacks,
+            dag_calls=self.dag_callbacks,
             mail=self.mail,
             asks_rules=self.trigger_rules is not None,
             **what,
@@ -152,7 +151,9 @@ class UnitComponent(MirrorComponent, Telling, dg.Resolvable):
 
     @property
     def promised(self) -> Promised:
-        return Promised(self.retries, self.sla, self.schedule.catchup, self.mail, self.on_failure)
+        return Promised(
+            self.retries, self.sla, self.schedule.catchup, self.mail, self.callbacks, self.dag_callbacks
+        )
 
     def declared(self) -> Declared:
         raise NotImplementedError

@@ -138,8 +138,8 @@ class RunLook:
             reason = f"its process ended before the task did, and nobody knows how far it came. {why}"
             alert = self._of_step(run, replace(event, message=reason), Cause.FAILURE, 1)
             # The process that would have called it is gone.
-            called = self.watched.by_step[event.step].promised.on_failure
-            yield replace(alert, calls=(called,) if called else ())
+            called = self.watched.by_step[event.step].promised.calls.get("on_failure", ())
+            yield replace(alert, calls=tuple(called))
         if begun or (tags.DAG not in run.tags and tags.UNIT not in run.tags):
             return
         others = [event for event in events if event.what == "failure" and event.errors]

@@ -156,6 +156,36 @@ def test_tries_and_successes_are_told_to_who_asks(
     ]
 
 
+def test_the_beginning_is_told_and_several_are_called(
+    run: Callable[..., dg.ExecuteInProcessResult], code: Code
+) -> None:
+    """`on_execute` before each try, without a reason; of several functions each one, whatever the first one does."""
+    tell = f"{code.module}.tell"
+    result = run("fails_once", retries=1, retry_delay=0, on_execute=[f"{code.module}.tell_nobody", tell])
+
+    assert result.success
+    assert [(told["try"], told["exception"]) for told in code.told] == [(1, "None")] * 2 + [(2, "None")] * 2
+
+
+def test_a_task_that_says_it_is_skipped_has_not_succeeded(project: Project, code: Code) -> None:
+    """As in Airflow: `on_skipped` and not `on_success`."""
+    tell = {f"on_{kind}": f"{code.module}.tell" for kind in ("skipped", "execute")}
+    declared = {
+        "unit": "own.command", "schedule": NEW_YORK_DAYS, "command": "exit 99", "python_path": code.folder.name,
+        "outputs": [{"key": "thing"}], "on_success": f"{code.module}.tell_nobody", **tell,
+    }  # fmt: skip
+    project.declare("own", ("CommandUnit", declared))
+    project.load()
+
+    result = project.estate.run("own__command", DAY)
+
+    log = [entry.user_message for entry in project.estate.instance.all_logs(result.run_id)]
+    assert [line for line in log if line.startswith("calling ")] == [
+        f"calling on_execute: {code.module}.tell", f"calling on_skipped: {code.module}.tell"
+    ]  # fmt: skip
+    assert len(code.told) == 2
+
+
 def test_a_run_over_many_windows_is_told_of_as_one(
     run: Callable[..., dg.ExecuteInProcessResult], code: Code
 ) -> None:
@@ -194,8 +224,10 @@ def test_a_try_that_is_followed_by_another_is_no_failure(
 def test_a_refused_run_is_no_failure_of_the_unit(
     run: Callable[..., dg.ExecuteInProcessResult], code: Code
 ) -> None:
-    """A run that another task's proxy has launched is refused, and nobody is told that the unit has failed."""
-    result = run(run_tags={tags.AIRFLOW_DAG: "own", tags.AIRFLOW_TASK: "other"})
+    """A run that another task's proxy has launched is refused, and nobody is told that the unit has begun or failed."""
+    result = run(
+        run_tags={tags.AIRFLOW_DAG: "own", tags.AIRFLOW_TASK: "other"}, on_execute=f"{code.module}.tell"
+    )
 
     assert "NotOwner" in why(result)
     assert code.told == []

@@ -83,7 +83,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, python: Path) -> Iterator[Pr
     (strange_dag.dags_folder(root) / "ruled.py").write_text(DAG_FILE)
     (root / "legacy_dags").mkdir()
     (root / "legacy_dags" / "ruled_work.py").write_text(
-        "def work(side):\n    open(f'{side}.txt', 'a').write('done\\n')\n"
+        "def work(side):\n    open(f'{side}.txt', 'a').write('done\\n')\n\n\n"
+        "def tell(context):\n    open('told.txt', 'a').write(context['ti'].task_id + '\\n')\n"
     )
     (root / "dbt" / "models").mkdir(parents=True)
     for name, kind in BELOW.items():
@@ -123,7 +124,8 @@ def unit(root: Path, name: str) -> tuple[str, dict[str, Any]]:
             return BASH, {**common, "command": f"echo {name} >> {root}/commands.txt", **never}
         case kind:
             outputs = [{"key": f"{name}_asset"}]
-            return kind, {**common, "function": "ruled_work.work", "outputs": outputs}
+            told = {f"on_{end}": "ruled_work.tell" for end in ("success", "skipped", "execute")}
+            return kind, {**common, "function": "ruled_work.work", "outputs": outputs, **told}
 
 
 def run(place: Project, name: str, **more: Any) -> dg.ExecuteInProcessResult:
@@ -138,7 +140,8 @@ def state(result: dg.ExecuteInProcessResult) -> object:
 
 
 def test_every_unit_runs_or_is_skipped_as_in_airflow(place: Project, python: Path) -> None:
-    """Below a branch, in its join, below short circuits that heed trigger rules or do not; in each kind of unit."""
+    """Below a branch, in its join, below short circuits that heed trigger rules or do not; in each kind of unit.
+    Whom it tells of a beginning and of an end hears nothing of what rules have skipped."""
     airflow = strange_dag.airflows_own(place.estate.root, python, "ruled")["states"]
 
     found = {name: state(run(place, name)) for name in ORDER}
@@ -153,6 +156,8 @@ def test_every_unit_runs_or_is_skipped_as_in_airflow(place: Project, python: Pat
     }
     commands = (place.estate.root / "commands.txt").read_text().split()
     assert commands == [name for name, kind in BELOW.items() if kind == BASH and found[name] == "success"]
+    told = (place.estate.root / "told.txt").read_text().split()
+    assert told == [name for name, kind in BELOW.items() if kind == PYTHON and found[name] == "success"] * 2
 
 
 def test_a_task_above_that_dagster_has_not_run_decides_nothing(place: Project) -> None:
