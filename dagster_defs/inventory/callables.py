@@ -57,12 +57,20 @@ class Invoked:
 
 
 @dataclass(frozen=True, slots=True)
+class Returned:
+    """A text that the callable returns; `conditional`: it may return another, or none."""
+
+    text: str
+    conditional: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Visible:
     """Calls in source order, texts that the callable returns, and whether some use of dbt remains that cannot be
     seen."""
 
     calls: tuple[PythonCall | Invoked, ...] = ()
-    returned: tuple[str, ...] = ()
+    returned: tuple[Returned, ...] = ()
     hidden: bool = False
 
 
@@ -113,6 +121,12 @@ def _uses_dbt(body: Sequence[ast.stmt]) -> bool:
     return False
 
 
+def skips(raised: ast.expr | None) -> bool:
+    """Whether what is raised makes Airflow skip the task, which is no failure."""
+    called = raised.func if isinstance(raised, ast.Call) else raised
+    return called is not None and ast.unparse(called).endswith("SkipException")
+
+
 class Walk:
     """The statements of one function, in order."""
 
@@ -122,8 +136,9 @@ class Walk:
         self._runners: set[str] = set()
         self._outcomes = Outcomes(function)
         self._caught = 0
+        self._has_ended = self._may_have_ended = False
         self.calls: list[PythonCall | Invoked] = []
-        self.returned: list[str] = []
+        self.returned: list[Returned] = []
         self.hidden = False
         if function is not None:
             arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
@@ -143,7 +158,9 @@ class Walk:
 
     def statements(self, nodes: Sequence[ast.stmt], *, conditional: bool) -> None:
         for node in nodes:
-            self._statement(node, conditional)
+            if self._has_ended:
+                return
+            self._statement(node, conditional or self._may_have_ended)
 
     def _statement(self, node: ast.stmt, conditional: bool) -> None:
         match node:
@@ -156,6 +173,7 @@ class Walk:
                     self._branch(other, conditional or known is None)
             case ast.For(body=body) | ast.While(body=body):
                 self._branch(body, conditional)
+                self._has_ended = False  # the loop may have had no turn
             case ast.With(items=items, body=body):
                 for item in items:
                     self._calls(item.context_expr, conditional)
@@ -165,11 +183,16 @@ class Walk:
                     not any(isinstance(n, ast.Raise) for n in ast.walk(handler)) for handler in handlers
                 )
                 self._caught += forgives
-                self.statements(body, conditional=conditional)
+                self.statements([*body, *other], conditional=conditional)
                 self._caught -= forgives
+                ended = self._has_ended, self._may_have_ended
                 for handler in handlers:
+                    self._has_ended = False
                     self._branch(handler.body, True)
-                self.statements([*other, *last], conditional=conditional)
+                self._has_ended = False
+                self.statements(last, conditional=conditional)
+                # Only a failure leads into a handler, so where that ends says nothing about a success.
+                self._has_ended, self._may_have_ended = ended
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 self._calls(value, conditional)
                 if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("dbtRunner"):
@@ -187,16 +210,31 @@ class Walk:
                 held = self._names.get(name)
                 if isinstance(held, dict):
                     held[self._text(self._value(key), key)] = self._value(value)
-            case ast.Return(value=ast.expr() as value):
-                self._calls(value, conditional)
-                text = self._value(value)
-                if isinstance(text, str):
-                    self.returned.append(text)
+            case ast.Return(value=value):
+                if value is not None:
+                    self._calls(value, conditional)
+                    text = self._value(value)
+                    self.returned += [Returned(text, conditional)] if isinstance(text, str) else []
+                self._end(conditional)
+            case ast.Raise(exc=raised):
+                if raised is not None:
+                    self._calls(raised, conditional)
+                if skips(raised):
+                    self._end(conditional)
+                else:
+                    self._has_ended = not conditional
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         self._grow(child)
                         self._calls(child, conditional)
+
+    def _end(self, conditional: bool) -> None:
+        """The callable ends here without a failure, if it comes so far."""
+        if conditional:
+            self._may_have_ended = True
+        else:
+            self._has_ended = True
 
     def _branch(self, nodes: Sequence[ast.stmt], conditional: bool) -> None:
         """A branch that may not be taken makes argument lists that it changes unknown."""
@@ -243,7 +281,8 @@ class Walk:
                 self._started(call, method, conditional)
             elif name in ("os.system", "os.popen") and call.args:
                 script = self._text(self._value(call.args[0]), call.args[0])
-                self.calls.append(PythonCall((), script, False, conditional))
+                raises = method == "system" and self._raises(call, method, False)
+                self.calls.append(PythonCall((), script, raises, conditional))
 
     def _raises(self, call: ast.Call, method: str, checks: bool) -> bool:
         """Whether a failure fails the function: the call itself `checks`, or what it returns is looked at."""

@@ -166,6 +166,10 @@ class MethodCalls(ShownValues):
     def _grow(self, node: ast.expr) -> None:
         """`_call` sees to it, wherever it stands."""
 
+    def _may_end(self) -> None:
+        """What was called may have skipped the task."""
+        raise NotImplementedError
+
     def _change(self, call: ast.Call) -> None:
         """`arguments.append(x)` and the like."""
         raise NotImplementedError
@@ -359,12 +363,14 @@ class MethodCalls(ShownValues):
             return self._hole(call)
         walk = type(self)(self._world, node, owner, given, self._stack, instance, extra)
         walk._look = self._look_at(call)
-        before = len(self.calls)
+        before, skipped = len(self.calls), self._world.skipped
         places = self._places()
         was = [dict(place) for place in places]
         # In a branch that may not be taken, the branch itself takes care of what changes.
         with self._uncertain() if conditional and not self._is_branch else contextlib.nullcontext():
             walk.statements(node.body, conditional=False)
+        if self._world.skipped > skipped:
+            self._may_end()
         changed = any(
             place.get(name) is not value
             for place, old in zip(places, was, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
-from dagster_defs.inventory.callables import Unknown
+from dagster_defs.inventory.callables import Unknown, skips
 from dagster_defs.inventory.guards import Guard, Handler, forgives
 from dagster_defs.inventory.method_calls import MethodCalls
 from dagster_defs.inventory.own_code import OBJECTS, CodePath, Instance, Method, lookup
@@ -62,9 +62,14 @@ class MethodWalk(MethodCalls):
             case ast.Assert():
                 super()._statement(node, conditional)
                 self._world.raised += 1
-            case ast.Raise():
-                super()._statement(node, conditional)
-                self._world.raised += 1
+            case ast.Raise(exc=raised):
+                if raised is not None:
+                    self._calls(raised, conditional)
+                if skips(raised):  # the task succeeds, and nothing that would follow runs
+                    self._results.append(None)
+                    self._world.skipped += 1
+                else:
+                    self._world.raised += 1
                 self._course = _Course.ENDED
             case ast.Expr(value=value):
                 self._calls(value, conditional)
@@ -113,6 +118,9 @@ class MethodWalk(MethodCalls):
                 self._doubt(f"{self._node.name} sets what is not its own")
             case _:
                 super()._statement(node, conditional)
+
+    def _may_end(self) -> None:
+        self._course = max(self._course, _Course.MAY_HAVE_ENDED)
 
     def _loop(self, node: ast.For | ast.While, conditional: bool) -> None:
         """Turn by turn over a list that is known; else its body may run any number of times. `break` ends no more than

@@ -311,7 +311,11 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     )
     if any("BashDecorated" in path for path in task.classes):
         env = _environment(fields, holes)
-        scripts = [call for script in visible.returned for call in _from_shell(task, script, env, holes)]
+        scripts = [
+            replace(call, conditional=call.conditional or script.conditional)
+            for script in visible.returned
+            for call in _from_shell(task, script.text, env, holes)
+        ]
         return scripts or ([Call(hidden=_unseen(task))] if visible.hidden else [])
     calls = [each for call in visible.calls for each in _started_in_python(call, holes)]
     if visible.hidden and not any(call.words or call.hidden for call in calls):

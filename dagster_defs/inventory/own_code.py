@@ -78,8 +78,8 @@ OBJECTS = (Instance, CodePath, Method, Partial, Super, Opaque)
 class World:
     """What the walks of one operator share. `fields`: the task's values before its `execute`;
     `frames`: the names of each function that was walked; `guards`: the handlers around what is walked now; `raised`:
-    how many `raise` were walked; `forgiven`: whether a handler keeps a failure; `shared`: what
-    modules, classes and defaults hold."""
+    how many `raise` were walked; `skipped`: those that skip the task; `forgiven`: whether a handler keeps a failure;
+    `shared`: what modules, classes and defaults hold."""
 
     code: OperatorCode
     holes: Holes
@@ -90,6 +90,7 @@ class World:
     instances: list[Instance] = field(default_factory=list)
     guards: list[Guard] = field(default_factory=list)
     raised: int = 0
+    skipped: int = 0
     forgiven: bool = False
     shared: list[Any] = field(default_factory=list)
 

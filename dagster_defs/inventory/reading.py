@@ -73,6 +73,9 @@ def read_task(task: Task, dag: Dag, reads: ReadsVariable) -> UnitReading:
         if read.arguments.kind is Kind.OPAQUE:
             reasons.append(f"dbt {read.arguments.command} takes over what another invocation left behind")
             selected = windowed = False
+        if undecided := _undecided(reading, number):
+            reasons.append(undecided)
+            selected = windowed = False
         if (vars_unknown := _vars_unknown(reading, number)) and invocation.selection.command in SELECTING:
             reasons.append(vars_unknown)
             windowed = False
@@ -157,6 +160,24 @@ def _text_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "\n".join(map(_text_of, value))
     return value if isinstance(value, str) else ""
+
+
+def _undecided(reading: Reading, number: int) -> str:
+    """Why it is not known whether the call runs, if so. Of two that differ in their full refresh alone, one does: that
+    is a trap of its own."""
+    read = reading.base[number]
+    arguments = _known(read)
+    if not read.call.conditional or arguments.command not in SELECTING | {"run-operation"}:
+        return ""
+    others = [each for place, each in enumerate(reading.base) if place != number]
+    if any(_refreshed(each) == _refreshed(read) for each in others):
+        return ""
+    shown = reading.holes.restore(" ".join(read.call.words))
+    return f"`dbt {shown}` runs only under a condition, which is decided where the task runs"
+
+
+def _refreshed(read: ReadCall) -> list[str]:
+    return [word for word in read.call.words if word not in ("--full-refresh", "-f")]
 
 
 def _vars_unknown(reading: Reading, number: int) -> str:

@@ -153,6 +153,9 @@ HELPERS = """
         words.extend(FLAGS)
         return subprocess.run(words, check=True)
 
+    def skip(self):
+        raise AirflowSkipException
+
     def twice(self):
         self.start("run")
         self.start("test", models=self.models + "+")
@@ -238,6 +241,8 @@ def test_what_is_not_shown_is_doubted(workshop: Workshop, before: str, body: str
 CONDITIONS = {
     "a branch": "if context['ti'].x:\n    self.start('run')",
     "the rest after one": "if context['ti'].x:\n    return\nself.start('run')",
+    "the rest after a skip": "if context['ti'].x:\n    raise AirflowSkipException\nself.start('run')",
+    "the rest after a skip in a helper": "if context['ti'].x:\n    self.skip()\nself.start('run')",
     "a value of one": "verb = 'run'\nif context['ti'].x:\n    verb = 'test'\nself.start(verb)",
     "a field of one": "if context['ti'].x:\n    self.mode = 'test'\nself.start(self.mode)",
     "a loop": "while context['ti'].x:\n    self.start('run')",
