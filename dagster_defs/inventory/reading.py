@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-import pendulum
-
 from dagster_defs.errors import ParityError
 from dagster_defs.inventory import traps
 from dagster_defs.inventory.arguments import (
@@ -40,7 +38,8 @@ from dagster_defs.inventory.pairing import (
     why_unknown,
 )
 from dagster_defs.inventory.records import Invocation, RenderedCall, UnitReading
-from dagster_defs.windows import OccasionKind, Schedule, TemplateContext, TickSchedule
+from dagster_defs.inventory.schedules import Refused, rendering_schedule
+from dagster_defs.windows import TemplateContext
 from dagster_defs.windows.values import Source
 
 # Whether the dbt project may read an environment variable of this name.
@@ -202,10 +201,8 @@ def _unknown_vars(arguments: DbtArguments, holes: Holes, sample: Sample | None) 
 
 def template_context(task: Task, dag: Dag) -> TemplateContext | None:
     try:
-        # The start does not matter: only the names for one window are rendered.
-        kind = TickSchedule if dag.schedule.occasion is OccasionKind.TICK else Schedule
-        schedule = kind(dag.schedule.cron or "", dag.schedule.timezone, pendulum.datetime(2000, 1, 1))
-    except ParityError:
+        schedule = rendering_schedule(dag)
+    except (ParityError, Refused):
         return None
     return TemplateContext(schedule, task.dag_id, task.task_id, {}, dag.timezone)
 
@@ -402,6 +399,7 @@ def _candidate(
     why = next((w for _, value in values if (w := _unknown(value, holes, sample))), "")
     why = why or next((needs.outside for needs in templates if needs.outside), "")
     why = why or _unknown(text, holes, sample)
+    why = why or next((_unfilled(value, holes) for _, value in values if _unfilled(value, holes)), "")
     bound = carrier is Carrier.EVENT_TIME or looks_like_bound(name)
     written = str(holes.restore_all(text))
     if any(needs.params and not needs.window for needs in templates) and bound:
@@ -417,6 +415,12 @@ def _candidate(
         return candidate if carrier is Carrier.EVENT_TIME else None
     shaped = windowed and (bound or (carrier is Carrier.VARS and not LABELS.issuperset(_names(text, holes))))
     return candidate if candidate.moments or shaped else None
+
+
+def _unfilled(value: Any, holes: Holes) -> str:
+    """Why a value of a window still has a template: it stands in code, and cannot be rendered here."""
+    text = next((hole.text for hole in holes_in(value, holes) if hole.kind is HoleKind.TEMPLATE), "")
+    return text and f"{text}: its value is known only where the task runs"
 
 
 def _names(text: Any, holes: Holes) -> set[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from dagster_defs.errors import BadWindowList, ParityError
@@ -17,6 +18,7 @@ from dagster_defs.windows import (
     OccasionKind,
     PartitionedSchedule,
     Partitions,
+    Recurring,
     Schedule,
     Scheduled,
     TickPartitions,
@@ -39,6 +41,8 @@ _EVENTS = {
 }
 
 
+# The start does not matter where only the names for one window are rendered.
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 # Kinds of timetables whose runs a cron of Dagster's may determine: of windows, and of ticks.
 _OF_A_RULE = {False: ("cron", "delta"), True: ("cron-trigger", "delta-trigger")}
 
@@ -186,6 +190,16 @@ def _recurring(dag: Dag, start: datetime, end: datetime | None) -> Schedule | Ti
     anchor = datetime_of(dag.start) if dag.start else start
     counted = kind.every(timedelta(seconds=schedule.delta_seconds or 0), anchor)
     return kind.of(counted.cron, counted.timezone, start, end)
+
+
+def rendering_schedule(dag: Dag) -> Recurring[Scheduled]:
+    """What the values of templates follow from: the rule of the DAG's schedule, or else its windows in the inventory.
+
+    Raises ParityError, or Refused if there is neither."""
+    if dag.schedule.kind in _OF_A_RULE[_of_ticks(dag)]:
+        with contextlib.suppress(ParityError):
+            return _recurring(dag, _LONG_AGO, None)
+    return ListedSchedule.listing(_listed(dag, may_be_empty=False), dag.schedule.timezone)
 
 
 def _without_windows(dag: Dag) -> str:

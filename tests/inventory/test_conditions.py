@@ -90,7 +90,9 @@ def test_of_two_scripts_one_refreshes_fully() -> None:
 
 def test_what_stands_behind_the_end_is_not_read() -> None:
     """Nothing runs after a `return` or a `raise` that is always reached."""
-    unit = python("subprocess.run(['dbt', 'run', '-s', 'a'], check=True)\nreturn 1\nsubprocess.run(['dbt', 'test'])")
+    unit = python(
+        "subprocess.run(['dbt', 'run', '-s', 'a'], check=True)\nreturn 1\nsubprocess.run(['dbt', 'test'])"
+    )
 
     assert [each.selection.command for each in unit.invocations] == ["run"]
 
