@@ -155,14 +155,20 @@ def read_arguments(words: Sequence[str], holes: Holes, env: Mapping[str, str] | 
     )
 
 
+_UNMIRRORED = ("serve", "clean")  # subcommands with options that no other has
+
+
 @cache
 def option_variables() -> Mapping[str, str]:
     """Every environment variable from which dbt takes an option, mapped to the option's name, according to dbt's own
-    list, which differs between versions."""
+    list, which differs between versions. Those of `docs serve` and `clean` are left out: `DBT_HOST` is a usual name
+    for where a warehouse is."""
     variables: dict[str, str] = {}
     pending = [_cli()]
     while pending:
         command = pending.pop()
+        if command.name in _UNMIRRORED:
+            continue
         pending += getattr(command, "commands", {}).values()
         for parameter in command.params:
             variables.update(dict.fromkeys(_variables(parameter), parameter.name))

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dagster_defs.inventory.arguments import accepts
 from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in
 from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.cloud_jobs import job_of, steps_of, why_another
 from dagster_defs.inventory.document import OperatorCode, Task
 from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.knowledge import MAY_RUN, why_it_may_run_dbt
+from dagster_defs.inventory.option_fields import command_of, unsaid_field, words_of
 from dagster_defs.inventory.own_code import Delegated
 from dagster_defs.inventory.own_operators import follow_operator
 from dagster_defs.inventory.programs import (
@@ -91,8 +91,8 @@ def _calls_of(task: Task, fields: Fields, holes: Holes) -> tuple[list[Call], boo
         found = _from_own_operator(task, task.own_code, fields, holes)
         if found is not None:
             return found
-    if (command := _command_of_fields(task)) is not None:
-        return _from_fields(command, fields, holes), True
+    if (command := command_of(task.classes)) is not None:
+        return _from_fields(command, task, fields, holes), True
     # What a field says comes before what a class of the team's own is called.
     if "bash_command" in fields and not any("BashDecorated" in path for path in task.classes):
         return _from_shell(task, fields["bash_command"], _environment(fields, holes), holes), True
@@ -200,6 +200,8 @@ def _calls_of_program(words: Sequence[str], env: Mapping[str, str], holes: Holes
 def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]:
     any_call = started = False
     image = str(fields.get("image") or task.settings.get("image") or "")
+    # As the DAG file has it: parity.yaml may name a template whose value is not in the inventory.
+    written = str(task.templated.get("image") or "") or image
     for container in _containers({**task.settings, **fields}):
         env = _environment(container, holes) or _environment(fields, holes)
         words: list[str] = []
@@ -215,7 +217,8 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
             words += listed
         if not words:
             continue
-        here = str(container.get("image") or image)
+        own = str(container.get("image") or "")
+        here = written if own in ("", image) else own
         if words[0] in DBT_COMMANDS or (words[0].startswith("--") and set(words) & DBT_COMMANDS):
             any_call = True
             if entrypoint := task.team.entrypoint_of(here):
@@ -228,15 +231,29 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
         yield from calls
     if not any_call and any("dbt" in path.lower() for path in task.classes):
         yield Call(hidden=f"operator {task.classes[0]} is not known here")
-    elif not (any_call or started) and (named := _names_dbt({**task.settings, **fields})):
-        yield Call(hidden=f"it has no command, and what {named} starts cannot be seen")
+    elif not (any_call or started):
+        yield from _without_command(task, written, fields, holes)
+
+
+def _without_command(task: Task, image: str, fields: Fields, holes: Holes) -> Iterator[Call]:
+    """A container for which its image alone says what it starts."""
+    if entrypoint := task.team.images.get(untagged(image)):
+        yield from _calls_of_program(shlex.split(entrypoint), _environment(fields, holes), holes)
+    elif named := _names_dbt({**task.settings, **task.templated}):
+        why = f"it has no command, and what {named} starts cannot be seen"
+        said = f". If it is dbt, say so in {FILE}: images: {{{_in_yaml(untagged(image))}: dbt build}}"
+        yield Call(hidden=why + said if image and named.endswith(image) else why)
 
 
 def _image_decides(words: Sequence[str], image: str, holes: Holes) -> str:
     why = f"the image decides what `{holes.restore(' '.join(words))}` starts: no command is given, only its arguments"
     name = untagged(image)
     known = name and not holes.in_text(name)
-    return f"{why}. If it is dbt, say so in {FILE}: images: {{{name}: dbt}}" if known else why
+    return f"{why}. If it is dbt, say so in {FILE}: images: {{{_in_yaml(name)}: dbt}}" if known else why
+
+
+def _in_yaml(name: str) -> str:
+    return json.dumps(name) if "{" in name else name
 
 
 _IMAGE_KEYS = ("image", "task_definition", "pod_template_file", "job_name", "name", "function_name", "job_id")
@@ -381,66 +398,19 @@ def _from_own_operator(
 def _is_run_by_library(task: Task, fields: Fields) -> bool:
     """Whether the operator's library classes would run one of its fields, if they were asked to."""
     shell = "bash_command" in fields or any(path.endswith("SSHOperator") for path in task.classes)
-    return shell or _command_of_fields(task) is not None
+    return shell or command_of(task.classes) is not None
 
 
 def _unseen(task: Task) -> str:
     return f"{task.callable_name or 'the callable'} speaks of dbt, but its source does not show what it runs"
 
 
-_COSMOS_COMMANDS = {
-    "DbtBuild": "build",
-    "DbtRunOperation": "run-operation",
-    "DbtRun": "run",
-    "DbtTest": "test",
-    "DbtSeed": "seed",
-    "DbtSnapshot": "snapshot",
-    "DbtSource": "source freshness",
-    "DbtDeps": "deps",
-    "DbtDocs": "docs generate",
-    "DbtLS": "ls",
-    "DbtCompile": "compile",
-    "DbtClone": "clone",
-}
-
-
-def _command_of_fields(task: Task) -> str | None:
-    """dbt's sub-command, for operators with a field for each of its options (Cosmos, airflow-dbt)."""
-    for path in task.classes:
-        module, _, name = path.rpartition(".")
-        if module.partition(".")[0] in ("cosmos", "airflow_dbt", "airflow_dbt_python"):
-            for prefix, command in _COSMOS_COMMANDS.items():
-                if name.startswith(prefix):
-                    return command
-    return None
-
-
-def _from_fields(command: str, fields: Fields, holes: Holes) -> list[Call]:
-    given: dict[str, list[str]] = {}
-    for option in ("select", "models", "exclude"):
-        if selection := fields.get(option):
-            parts = selection if isinstance(selection, list | tuple) else str(selection).split()
-            given[f"--{option}"] = [str(part) for part in parts]
-    for key, option in (("selector", "--selector"), ("target", "--target"), ("profile_target", "--target")):
-        if isinstance(fields.get(key), str) and fields[key]:
-            given.setdefault(option, [fields[key]])
-    if variables := fields.get("vars"):
-        given["--vars"] = [variables if isinstance(variables, str) else json.dumps(variables)]
-    refresh = fields.get("full_refresh")
-    if refresh is True or (isinstance(refresh, str) and refresh.lower() in ("true", "1", "yes")):
-        given["--full-refresh"] = []
-    # The operators have all fields, whatever their sub-command accepts, and omit those that it does not.
-    words = command.split()
-    for option, values in given.items():
-        words += [option, *values] if accepts(command, option) else []
-    if isinstance(refresh, str) and holes.in_text(refresh) and accepts(command, "--full-refresh"):
-        condition = holes.restore(refresh).strip("{} ")
-        words.append(holes.dig(f"{{{{ '--full-refresh' if {condition} }}}}", HoleKind.TEMPLATE))
-    flags = fields.get("dbt_cmd_flags")
-    words += [str(flag) for flag in flags] if isinstance(flags, list | tuple) else []
-    if command == "run-operation" and isinstance(fields.get("macro_name"), str):
-        words.append(fields["macro_name"])
-    return [Call(tuple(words), _environment(fields, holes))]
+def _from_fields(command: str, task: Task, fields: Fields, holes: Holes) -> list[Call]:
+    every = {**task.settings, **fields}
+    named = task.given or ()
+    if unsaid := unsaid_field(command, every, named):
+        return [Call(hidden=f"the inventory does not say what its `{unsaid}` is: export it again")]
+    return [Call(words_of(command, every, named, holes), _environment(fields, holes))]
 
 
 def prepared(value: Any, holes: Holes, *, rendered: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -18,11 +19,18 @@ FILE = "parity.yaml"
 DBT_IMAGES = ("ghcr.io/dbt-labs/dbt", "fishtownanalytics/dbt", "xemuliam/dbt")
 
 
+_TEMPLATE = re.compile(r"{{.*?}}", re.DOTALL)
+
+
 def untagged(image: str) -> str:
-    """The name of an image without its tag and digest; a registry's port stays."""
-    name = image.partition("@")[0]
+    """The name of an image without its tag and digest; a registry's port stays, and so does a template."""
+    templates = _TEMPLATE.findall(image)
+    name = _TEMPLATE.sub("\0", image).partition("@")[0]
     folder, slash, last = name.rpartition("/")
-    return f"{folder}{slash}{last.partition(':')[0]}"
+    kept = f"{folder}{slash}{last.partition(':')[0]}"
+    for template in templates:
+        kept = kept.replace("\0", template, 1)
+    return kept
 
 
 def _without_tags(images: Mapping[str, str]) -> Mapping[str, str]:

@@ -327,7 +327,7 @@ class Vault:
         return sorted(
             name
             for name, values in self.read.get(file, {}).items()
-            if any(len(value) > 2 and value in text for value in values)
+            if any((len(value) > 3 and value in text) or value == text for value in values)
         )
 
     def values(self, file: str) -> list[str]:
@@ -488,10 +488,11 @@ def mask_named(name: Any, value: Any) -> Any:
 
 
 def mask(value: Any, secrets: list[str]) -> Any:
-    """Replace each secret inside the texts of a JSON value; a secret of one or two characters only as a whole text."""
-    long = [re.escape(secret) for secret in secrets if len(secret) > 2]
+    """Replace each secret inside the texts of a JSON value; one of up to three characters only as a whole text, or a
+    user of the name `dbt` would hide each command."""
+    long = [re.escape(secret) for secret in secrets if len(secret) > 3]
     pattern = re.compile("|".join(long + _airflow_patterns()) or r"(?!)")
-    short = {secret for secret in secrets if len(secret) <= 2}
+    short = {secret for secret in secrets if len(secret) <= 3}
 
     def walk(item: Any) -> Any:
         if isinstance(item, str):
@@ -1424,6 +1425,8 @@ ELSEWHERE = (
     "termination_message_policy", "active_deadline_seconds", "volumes", "volume_mounts", "container_resources",
     "env_from", "ports",
 )  # fmt: skip
+#: Packages whose operators have a field for each option of dbt; their values are shown where they were given.
+WITH_OPTIONS = ("cosmos", "airflow_dbt", "airflow_dbt_python")
 #: What every operator has is described elsewhere, but for this, which a pod has a container of its own for.
 OF_A_POD = "do_xcom_push"
 
@@ -1945,6 +1948,13 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
             if name in (given or ()) and name not in templated
         }
     )
+    if _has_dbt_options(task):
+        options = {
+            name: vars(task).get(name) for name in given or () if name not in {**templated, **settings}
+        }
+        settings.update(
+            {name: values.plain(value, name) for name, value in options.items() if _is_plain(value)}
+        )
     start, end = task_bounds(task)
     waits = {"waits": _waits(task)} if is_external_sensor(task) else {}
     kind = (
@@ -1990,6 +2000,10 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "python_callable": python_callable(task, folder),
         **waits,
     }
+
+
+def _has_dbt_options(task: Any) -> bool:
+    return any(parent.__module__.partition(".")[0] in WITH_OPTIONS for parent in type(task).__mro__)
 
 
 def is_external_sensor(task: Any) -> bool:

@@ -89,13 +89,34 @@ def test_dbts_own_images_need_no_word() -> None:
     assert of_pod("ghcr.io/dbt-labs/dbt-bigquery:1.9.latest", BUILD, NO_TEAM).determined
 
 
-def test_an_image_that_a_template_names_is_nobodys_to_say() -> None:
-    """No line is offered for a name that only a run has."""
-    fields = {"image": "registry/{{ var.value.image }}:v1", "arguments": BUILD}
-    unit = read(samples.task(fields, operator=POD), NO_TEAM)
+def test_an_image_that_a_template_names_is_said_by_its_template(tmp_path: Path) -> None:
+    """Its value is Airflow's own, and the team knows what each value of it starts."""
+    fields = {"image": "{{ var.value.dbt_image }}", "arguments": BUILD}
+    rendered = {**fields, "image": "__undetermined__"}
+    sample = {**samples.sampled({})[0], "fields": rendered}
+    task = samples.task(fields, operator=POD, samples=[sample])
 
-    assert "the image decides" in unit.reason
-    assert "parity.yaml" not in unit.reason
+    asked = read(task, NO_TEAM)
+    line = asked.reason.partition("parity.yaml: ")[2]
+    unit = read(task, told(line, tmp_path))
+
+    assert line == 'images: {"{{ var.value.dbt_image }}": dbt}'
+    assert (unit.kind, unit.determined) == (Kind.BUILD, True), unit.reason
+
+
+def test_an_image_without_a_command_may_be_given_one(tmp_path: Path) -> None:
+    """The image's own script runs what a variable says, and nothing else tells that."""
+    fields = {"image": "shop/dbt-runner:{{ var.value.sha }}", "env_vars": {"DBT_CMD": "dbt build -s a"}}
+    task = samples.task(fields, operator=POD)
+
+    asked = read(task, NO_TEAM)
+    unit = read(task, told("images: {shop/dbt-runner: 'bash -c \"$DBT_CMD\"'}", tmp_path))
+
+    assert asked.reason == (
+        "it has no command, and what image shop/dbt-runner:{{ var.value.sha }} starts cannot be seen. If it is dbt, "
+        "say so in parity.yaml: images: {shop/dbt-runner: dbt build}"
+    )
+    assert [call.selection.select for call in unit.invocations] == [("a",)]
 
 
 def of_function(team: Team, **more: Any) -> UnitReading:
@@ -166,7 +187,17 @@ def test_no_file_and_an_empty_one_say_nothing(text: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("image", "name"),
-    [("a", "a"), ("a:1", "a"), ("h:5/a", "h:5/a"), ("h:5/a:1", "h:5/a"), ("h/a:1@sha256:2", "h/a"), ("", "")],
+    [
+        ("a", "a"),
+        ("a:1", "a"),
+        ("h:5/a", "h:5/a"),
+        ("h:5/a:1", "h:5/a"),
+        ("h/a:1@sha256:2", "h/a"),
+        ("", ""),
+        ("h/a:{{ t }}", "h/a"),
+        ("{{ r }}/a:1", "{{ r }}/a"),
+        ("{{ v.get('a', 'b:1') }}", "{{ v.get('a', 'b:1') }}"),
+    ],
 )
 def test_a_registrys_port_is_no_tag(image: str, name: str) -> None:
     """Only what follows the last slash has a tag."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dagster_defs.adapters.dagster.partitions import partitioned
+from dagster_defs.adapters.dagster.partitions import DagsterCrons, partitioned
 from dagster_defs.inventory import Convention, Invocation, Kind, NamedWindow, Selection, UnitReading
 from dagster_defs.inventory.document import Dag, Email, Schedule, Task
 from dagster_defs.inventory.records import RenderedCall
@@ -27,6 +27,7 @@ from dagster_defs.lifecycle.mail_of_tasks import TaskMail
 from dagster_defs.lifecycle.mirrors import Declared
 from dagster_defs.lifecycle.runtime_facet import Runtime
 from dagster_defs.lifecycle.settings import FACETS
+from dagster_defs.older_python import datetime_of
 from dagster_defs.windows import Moment, OccasionKind, Window
 from dagster_defs.windows import Schedule as Cron
 
@@ -364,3 +365,28 @@ def test_the_summary_names_what_differs() -> None:
     assert summary(Case(cron="0 7 * * *")) == "13/14 (windows)"
     assert summary(Case(task={"pool": "x"}, call={"rendered": ()})) == "12/14 (pool, 1 undetermined)"
     assert not_in_inventory(unit).summary == "0/1 (task)"
+
+
+def test_a_dag_of_each_minute_is_compared_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day has 1,440 windows: Dagster's ticks are not walked again for each of them."""
+    walks: list[str] = []
+    walked = DagsterCrons.boundaries
+
+    def counted(crons: DagsterCrons, cron: str, *arguments: Any, **named: Any) -> Any:
+        walks.append(cron)
+        return walked(crons, cron, *arguments, **named)
+
+    monkeypatch.setattr(DagsterCrons, "boundaries", counted)
+    cron = Cron.of("* * * * *", ZONE, "2024-01-01")
+    minutes = tuple(
+        (window.start.isoformat(), window.end.isoformat())
+        for window in cron.windows(datetime_of("2024-03-08T05:00:00Z"), datetime_of("2024-03-09T05:00:00Z"))
+    )
+    schedule = Schedule("* * * * *", "cron", "* * * * *", ZONE, False)
+    bounds = ("2024-03-08T05:00:00Z", "2024-03-09T05:00:00Z")
+    case = Case(cron="* * * * *", dag={"schedule": schedule, "windows": minutes, "span": bounds})
+
+    facet = case.facets()["windows"]
+
+    assert (facet.agrees, facet.compared, facet.detail) == (Agreement.AGREES, 1440, "")
+    assert len(walks) < 100
