@@ -13,26 +13,35 @@ from dagster_defs.lifecycle.units import Unit
 from dagster_defs.lifecycle.waiters import Fed, Waiter, waiters
 
 SUCCESS, FAILED, SKIPPED, UPSTREAM_FAILED = "success", "failed", "skipped", "upstream_failed"
-#: By trigger rule, how a task that does nothing ends after tasks with these states. REST sets no `upstream_failed`:
-#: whatever a failure has kept from running is told as failed.
+#: By trigger rule, how a task that does nothing ends after tasks with these states, once all of them have ended;
+#: what is not there runs whatever is above it. As `TriggerRuleDep` of Airflow 2.11 and 3.3.
 _RULES: Mapping[str, Callable[[Collection[str]], str]] = {
-    "all_success": lambda above: FAILED if FAILED in above else SKIPPED if SKIPPED in above else SUCCESS,
-    "none_failed": lambda above: FAILED if FAILED in above else SUCCESS,
-    "none_failed_min_one_success": lambda above: _with_one_success(above),
-    "none_failed_or_skipped": lambda above: _with_one_success(above),
-    "one_success": lambda above: SUCCESS if SUCCESS in above else FAILED if FAILED in above else SKIPPED,
-    "one_failed": lambda above: SUCCESS if FAILED in above else SKIPPED,
-    "all_failed": lambda above: SUCCESS if {*above} == {FAILED} else SKIPPED,
-    "all_skipped": lambda above: SUCCESS if {*above} == {SKIPPED} else SKIPPED,
-    "none_skipped": lambda above: SKIPPED if SKIPPED in above else SUCCESS,
-    "one_done": lambda above: SUCCESS if {SUCCESS, FAILED} & {*above} else SKIPPED,
+    "all_success": lambda above: _unless_failed(above, SKIPPED if SKIPPED in above else SUCCESS),
+    "none_failed": lambda above: _unless_failed(above, SUCCESS),
+    "none_failed_min_one_success": lambda above: _unless_failed(above, _if(SUCCESS in above)),
+    "none_failed_or_skipped": lambda above: _unless_failed(above, _if(SUCCESS in above)),
+    "one_success": lambda above: SUCCESS if SUCCESS in above else _unless_failed(above, SKIPPED),
+    "one_failed": lambda above: _if(_has_failed(above)),
+    "all_failed": lambda above: _if(not {SUCCESS, SKIPPED} & {*above}),
+    "all_skipped": lambda above: _if({*above} == {SKIPPED}),
+    "none_skipped": lambda above: _if(SKIPPED not in above),
+    "one_done": lambda above: _if(bool({SUCCESS, FAILED} & {*above})),
+    "all_done_min_one_success": lambda above: (
+        SKIPPED if SKIPPED in above else SUCCESS if SUCCESS in above else UPSTREAM_FAILED
+    ),
 }
-#: Of the rules, the one to which a task that a failure has kept from running is not done.
-_KNOWS_WHAT_RAN = "one_done"
 
 
-def _with_one_success(above: Collection[str]) -> str:
-    return FAILED if FAILED in above else SUCCESS if SUCCESS in above else SKIPPED
+def _if(runs: bool) -> str:
+    return SUCCESS if runs else SKIPPED
+
+
+def _has_failed(above: Collection[str]) -> bool:
+    return FAILED in above or UPSTREAM_FAILED in above
+
+
+def _unless_failed(above: Collection[str], otherwise: str) -> str:
+    return UPSTREAM_FAILED if _has_failed(above) else otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +162,11 @@ def states_told(tasks: Iterable[EchoedTask], known: Mapping[str, str]) -> dict[s
             ended[task.task_id] = own
             continue
         above = [ended[name] for name in task.upstream if name in ended]
-        if task.rule != _KNOWS_WHAT_RAN:
-            above = [_as_told(state) for state in above]
         rule = _RULES.get(task.rule)
-        state = rule(above) if rule and above else SUCCESS
-        # It does nothing, so it cannot have failed itself.
-        ended[task.task_id] = UPSTREAM_FAILED if state == FAILED else state
+        ended[task.task_id] = rule(above) if rule and above else SUCCESS
     return {task_id: _as_told(state) for task_id, state in ended.items()}
 
 
 def _as_told(state: str) -> str:
+    """REST sets no `upstream_failed`: whatever a failure has kept from running is told as failed."""
     return FAILED if state == UPSTREAM_FAILED else state
