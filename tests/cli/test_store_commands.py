@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from dagster_defs.adapters.store.proxied_state import write_mark
 from dagster_defs.lifecycle import Unit
+from tests.support.documents import document, fenced
 from tests.support.night import FORCED, ZONES, Night
 from tests.support.postgres import PostgresServer
 from tests.support.records import forget, store_at, url_of
@@ -189,3 +191,19 @@ def test_a_folder_is_a_store_too(night: Night, tmp_path: Path) -> None:
 
 def made_place(server: PostgresServer) -> str:
     return f"postgresql://postgres@{server.socket_dir}/parity"
+
+
+def test_the_documented_commands(night: Night, postgres: PostgresServer) -> None:
+    """Those of docs/adopting.md as they stand, with the database of this test in place of the team's."""
+    forget(postgres)
+    section = document("docs/adopting.md").section("#### The record in PostgreSQL")
+    block = fenced(section, "console")[0]
+    [first, *lines] = [shlex.split(line.removeprefix("$ ")) for line in block.splitlines()]
+    assert first[0] == "export"
+    assert first[1].startswith("PARITY_STORE=postgresql://")
+    night.monkeypatch.setenv("PARITY_STORE", url_of(postgres))
+
+    done = [night.parity(*arguments) for program, *arguments in lines if program == "parity"]
+
+    assert [answer.returncode for answer in done] == [0, 0, 0], [answer.stderr for answer in done]
+    forget(postgres)
