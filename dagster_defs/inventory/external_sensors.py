@@ -148,7 +148,9 @@ class _Reading:
             raise _NoWait("it is mapped: how often it waits is known only in a run")
         if own is None:
             raise _NoWait("the inventory does not say what it asks about: export it again")
-        unlike = [name for name in own.unlike if name != "retry_exponential_backoff" or task.retries]
+        # `check_existence` asks for a DAG and tasks without which no wait is written.
+        without = {"check_existence", *(() if task.retries else ("retry_exponential_backoff",))}
+        unlike = [name for name in own.unlike if name not in without]
         if unlike:
             raise _NoWait(f"with {', '.join(unlike)} it does something else than to ask for states")
         if own.asks_unknown:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in
+from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in, names_dbt
 from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.cloud_jobs import job_of, steps_of, why_another
 from dagster_defs.inventory.document import OperatorCode, Task
@@ -229,7 +229,7 @@ def _from_containers(task: Task, fields: Fields, holes: Holes) -> Iterator[Call]
         calls = _calls_of_program(words, env, holes)
         any_call, started = any_call or bool(calls), True
         yield from calls
-    if not any_call and any("dbt" in path.lower() for path in task.classes):
+    if not any_call and any(map(names_dbt, task.classes)):
         yield Call(hidden=f"operator {task.classes[0]} is not known here")
     elif not (any_call or started):
         yield from _without_command(task, written, fields, holes)
@@ -263,7 +263,7 @@ def _names_dbt(fields: Fields) -> str:
     """The source of a container without a command, if its name refers to dbt."""
     for key in _IMAGE_KEYS:
         value = fields.get(key)
-        if isinstance(value, str) and "dbt" in value.lower():
+        if isinstance(value, str) and names_dbt(value):
             return f"{key} {value}"
     return ""
 

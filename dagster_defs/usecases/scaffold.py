@@ -166,6 +166,11 @@ def _drafted(
     except BadWindowList as error:
         reason = str(error) if error.file or path is None else f"{path}: {error.reason}"
         return DagDraft(dag, (), fault=f"{dag.dag_id}: {reason}")
+    except Exception as error:  # as everywhere: a DAG on which our code fails does not stop the others
+        said = f"{type(error).__name__}: {error}"
+        return DagDraft(
+            dag, (), fault=f"{dag.dag_id}: its mirrors cannot be drafted, which is our fault: {said}"
+        )
 
 
 def _better(place: Place, preferred: Collection[str]) -> Drafting:

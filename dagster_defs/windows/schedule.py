@@ -115,6 +115,10 @@ def _five_fields(expression: str, timezone: str) -> str:
 M_co = TypeVar("M_co", bound=Scheduled, covariant=True)
 
 
+# `datetime.min` means "always" to Airflow.
+_EARLIEST_YEAR = 1900
+
+
 @dataclass(frozen=True, slots=True)
 class Recurring(ABC, Generic[M_co]):
     """A cron or preset schedule of an Airflow DAG, in the DAG's own time zone. What its runs are about, windows or
@@ -151,6 +155,11 @@ class Recurring(ABC, Generic[M_co]):
         put(self, "minutes", tuple(range(60)) if minute == ["*"] else tuple(minute))
         put(self, "once_a_day", all(len(part) == 1 and isinstance(part[0], int) for part in (minute, hour)))
         put(self, "start", self._instant(self.start))
+        if self.start.year < _EARLIEST_YEAR:
+            raise self._refused(
+                f"it begins in the year {self.start.year}, and its partitions would be counted from there",
+                "Write the date of the first run that counts",
+            )
         if self.end is not None:
             put(self, "end", self._instant(self.end))
             if self.end < self.start:

@@ -176,6 +176,13 @@ def test_what_the_schedule_cannot_say_has_a_reason(tasks: tuple[Task, ...], said
     assert said in why_not(*tasks)
 
 
+def test_what_is_known_to_exist_may_be_asked_for() -> None:
+    """A wait is written only for a DAG and tasks of the inventory, so `check_existence` finds them."""
+    [wait] = waits_of(sensor(waits=ExternalSensor(unlike=("check_existence",))), WORK)
+
+    assert wait["dag"] == "other"
+
+
 def test_an_older_inventory_is_not_guessed_at() -> None:
     """It does not say what the sensor asks about."""
     assert "export it again" in why_not(replace(sensor(), waits=None), WORK)

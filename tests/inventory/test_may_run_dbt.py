@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from dagster_defs.inventory.callables import names_dbt
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.knowledge import why_it_may_run_dbt
 from dagster_defs.inventory.reading import read_task
@@ -214,3 +215,19 @@ def test_sql_that_runs_dbt_in_the_warehouse_is_not_harmless() -> None:
     assert "executes" in why_it_may_run_dbt(
         Task("d", "t", (path,), {"sql": "EXECUTE DBT PROJECT shop ARGS='run'"})
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("airflow.providers.amazon.aws.transfers.dynamodb_to_s3.DynamoDBToS3Operator", False),
+        ("team.DynamodbTableOperator", False),
+        ("team.DbtRun", True),
+        ("team.RunDBTOperator", True),
+        ("team.dbt_runner.Run", True),
+        ("registry/shop-dbt2:1", True),
+    ],
+)
+def test_dbt_is_a_word_of_a_name(name: str, expected: bool) -> None:
+    """Three letters in the middle of another word mean nothing."""
+    assert names_dbt(name) is expected
