@@ -13,65 +13,26 @@ import re
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.outcomes import Outcomes
-from dagster_defs.windows.vocabulary import WINDOW_NAMES
+from dagster_defs.inventory.python_values import (
+    CONTEXT,
+    Context,
+    Invoked,
+    Jinja,
+    Maybe,
+    PythonCall,
+    Returned,
+    Unknown,
+    Visible,
+    formatted,
+    percent,
+)
 
-_CONTEXT = frozenset({*WINDOW_NAMES, "params", "dag_run", "ti", "task_instance", "macros"})
 RAISING = frozenset({"check_call", "check_output"})
 STARTING = frozenset({"run", "call", "Popen", "run_command", *RAISING})
-
-
-@dataclass(frozen=True, slots=True)
-class Jinja:
-    """A value from the task's context, as the expression that a template would use for it."""
-
-    expression: str
-
-
-class Unknown:
-    """A value that the source does not show."""
-
-
-@dataclass(frozen=True, slots=True)
-class PythonCall:
-    """Words of a program, or a shell script. `raises`: whether its failure fails the callable."""
-
-    words: tuple[str, ...]
-    script: str | None
-    raises: bool
-    conditional: bool
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Invoked:
-    """dbt in process: `dbtRunner().invoke([…])`; the words after `dbt`."""
-
-    words: tuple[str, ...]
-    raises: bool
-    conditional: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """A text that the callable returns; `conditional`: it may return another, or none."""
-
-    text: str
-    conditional: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """Calls in source order, texts that the callable returns, and whether some use of dbt remains that cannot be
-    seen."""
-
-    calls: tuple[PythonCall | Invoked, ...] = ()
-    returned: tuple[Returned, ...] = ()
-    hidden: bool = False
 
 
 def calls_in(source: str, given: Mapping[str, Any], holes: Holes, *, placed: Sequence[Any] = ()) -> Visible:
@@ -155,7 +116,7 @@ class Walk:
                 name = argument.arg
                 if name in given:
                     self._names[name] = given[name]
-                elif name in _CONTEXT:
+                elif name in CONTEXT:
                     self._names[name] = Jinja(name)
                 elif name in defaults:
                     self._names[name] = self._value(defaults[name])
@@ -361,11 +322,17 @@ class Walk:
                 return listed
             case ast.Dict(keys=keys, values=values):
                 return self._mapping(keys, values, node)
+            case ast.ListComp() | ast.DictComp():
+                return self._comprehended(node)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 first, second = self._value(left), self._value(right)
                 if isinstance(first, list) and isinstance(second, list):
                     return first + second
                 return self._text(first, left) + self._text(second, right)
+            case ast.BinOp(left=left, op=ast.Mod(), right=right) if isinstance(
+                text := self._value(left), str
+            ):
+                return self._percent(text, right, node)
             case ast.Subscript(value=owner, slice=ast.Constant(value=key)):
                 held = self._value(owner)
                 if isinstance(held, Context):
@@ -435,13 +402,79 @@ class Walk:
             return joined if isinstance(joined, str) else self._hole(call)
         if isinstance(owner, str) and method == "split" and not call.args:
             return owner.split()
+        if isinstance(owner, dict) and method == "items":
+            return [[key, value] for key, value in owner.items()]
         if isinstance(owner, Context) and method == "get" and call.args:
             key = self._value(call.args[0])
             return owner.get(str(key), self._hole(call))
         if isinstance(owner, Jinja):
-            arguments = ", ".join(ast.unparse(argument) for argument in call.args)
-            return Jinja(f"{owner.expression}.{method}({arguments})")
+            return self._of_context(owner, call, method)
+        if isinstance(owner, str) and method == "format":
+            return self._formatted(owner, call)
         return self._hole(call)
+
+    def _of_context(self, owner: Jinja, call: ast.Call, method: str) -> Any:
+        """A method of a value from Airflow's context, as a template would call it."""
+        placed = [self._as_expression(each) for each in call.args]
+        named = [(each.arg, self._as_expression(each.value)) for each in call.keywords]
+        if None in placed or any(name is None or value is None for name, value in named):
+            return self._hole(call)
+        said = ", ".join([*map(str, placed), *(f"{name}={value}" for name, value in named)])
+        return Jinja(f"{owner.expression}.{method}({said})")
+
+    def _as_expression(self, node: ast.expr) -> str | None:
+        """A value as a template has it; None if that is not known."""
+        value = self._value(node)
+        if isinstance(value, Jinja):
+            return value.expression
+        if value is None or isinstance(value, bool | int | float):
+            return repr(value)
+        return repr(value) if isinstance(value, str) and not self._holes.in_text(value) else None
+
+    def _formatted(self, text: str, call: ast.Call) -> str:
+        if any(isinstance(each, ast.Starred) for each in call.args) or not all(
+            each.arg for each in call.keywords
+        ):
+            return self._hole(call)
+        placed = [self._text(self._value(each), each) for each in call.args]
+        named = {str(each.arg): self._text(self._value(each.value), each.value) for each in call.keywords}
+        made = formatted(text, placed, named)
+        return self._hole(call) if made is None else made
+
+    def _percent(self, text: str, right: ast.expr, node: ast.expr) -> str:
+        nodes = list(right.elts) if isinstance(right, ast.Tuple) else [right]
+        values = [self._value(each) for each in nodes]
+        made = None
+        if not any(isinstance(value, list | dict) for value in values):
+            made = percent(text, [self._text(value, each) for value, each in zip(values, nodes, strict=True)])
+        return self._hole(node) if made is None else made
+
+    def _comprehended(self, node: ast.ListComp | ast.DictComp) -> Any:
+        """A comprehension over a list, or the items of a mapping, that is known."""
+        over = node.generators[0]
+        items = self._value(over.iter)
+        if len(node.generators) > 1 or over.ifs or not isinstance(items, list) or self._unsure_of(items):
+            return self._hole(node)
+        before, made = dict(self._names), list[Any]()
+        for item in items:
+            match over.target, item:
+                case ast.Name(id=name), _:
+                    self._names[name] = item
+                case ast.Tuple(elts=[ast.Name(id=one), ast.Name(id=two)]), [first, second]:
+                    self._names[one], self._names[two] = first, second
+                case _:
+                    made = []
+                    break
+            key = self._text(self._value(node.key), node.key) if isinstance(node, ast.DictComp) else ""
+            made.append((key, self._value(node.value if isinstance(node, ast.DictComp) else node.elt)))
+        self._names.clear()
+        self._names.update(before)
+        if len(made) < len(items):
+            return self._hole(node)
+        return dict(made) if isinstance(node, ast.DictComp) else [value for _, value in made]
+
+    def _unsure_of(self, items: Sequence[Any]) -> bool:
+        return any(isinstance(item, Unknown | Maybe) for item in items)
 
     def _flat(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -452,22 +485,3 @@ class Walk:
 
     def _hole(self, node: ast.expr) -> str:
         return self._holes.dig(ast.unparse(node), HoleKind.PYTHON)
-
-
-class Context:
-    """`**kwargs` or `**context`: what the operator passes, then Airflow's own context."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
-
-    def get(self, key: str, unknown: Any) -> Any:
-        if key in self._given:
-            return self._given[key]
-        return Jinja(key) if key in _CONTEXT else unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Maybe:
-    """A word that is present on some paths only."""
-
-    word: str

@@ -116,7 +116,9 @@ class Task:
     that is not known. `group`: the id of its task group, or empty. `waits`: None for anything but a sensor that waits
     for another DAG, and in an older inventory. `outlets`: the datasets or assets that its success is an event of.
     `returns`: what becomes of the value of its callable: `nothing`, an `xcom`, or `multiple_outputs`, one for each key
-    of it besides; empty without a callable, or in an older inventory. `email`: None in an older inventory."""
+    of it besides; empty without a callable, or in an older inventory. `email`: None in an older inventory.
+    `called_code`: the callable and what it calls of the team's own, where dbt is mentioned; `placed` and `named`: the
+    arguments that a partial gives it."""
 
     dag_id: str
     task_id: str
@@ -151,6 +153,9 @@ class Task:
     outlets: tuple[Outlet, ...] = ()
     returns: str = ""
     email: Email | None = None
+    called_code: OperatorCode | None = None
+    placed: tuple[Any, ...] = ()
+    named: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +348,9 @@ def _task(dag_id: str, task: Any) -> Task | BrokenTask:
             ),
             returns=str(code.get("returns") or ""),
             email=_email(task),
+            called_code=own_code_of(code.get("code")),
+            placed=tuple(code.get("placed") or ()),
+            named=dict(code.get("named") or {}),
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         return BrokenTask(

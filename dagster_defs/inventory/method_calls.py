@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dagster_defs.inventory.callables import STARTING, Context, PythonCall, Unknown
+from dagster_defs.inventory.callables import STARTING
 from dagster_defs.inventory.guards import Failure, escapes
 from dagster_defs.inventory.knowledge import HARMLESS_METHODS, LOGGING, is_harmless
 from dagster_defs.inventory.own_code import (
@@ -26,6 +26,7 @@ from dagster_defs.inventory.own_code import (
     unusual,
 )
 from dagster_defs.inventory.own_values import REACHING, ShownValues
+from dagster_defs.inventory.python_values import Context, PythonCall, Unknown
 
 MUTATING = frozenset(
     {"append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update", "setdefault"}
@@ -67,7 +68,7 @@ class MethodCalls(ShownValues):
         given: Mapping[str, Any],
         stack: tuple[ast.AST, ...],
         instance: Instance | None = None,
-        extra: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | Context | None = None,
     ) -> None:
         self._node = node
         self._stack = (*stack, node)
@@ -77,10 +78,10 @@ class MethodCalls(ShownValues):
         self._is_branch = False  # whether what is walked now stands in a branch that may not be taken
         super().__init__(world, owner, node, given, instance)
         world.frames.append(self._names)
-        if not stack and len(node.args.args) > 1:
+        if not stack and instance is not None and len(node.args.args) > 1:
             self._names[node.args.args[1].arg] = Context({})
         if extra is not None and node.args.kwarg:
-            self._names[node.args.kwarg.arg] = dict(extra)
+            self._names[node.args.kwarg.arg] = extra if isinstance(extra, Context) else dict(extra)
 
     @property
     def result(self) -> Any:
@@ -333,7 +334,7 @@ class MethodCalls(ShownValues):
             return Look()
         if self._outcomes.surely_return_it(call):
             return self._look
-        return Look(True, self._outcomes.surely_read(call), len(self._world.guards))
+        return Look(True, self._outcomes.surely_read(call, self._value), len(self._world.guards))
 
     def _of_definition(self, call: ast.Call, path: str, conditional: bool) -> Any:
         tree = tree_of(self._world.code.definitions[path].source)
@@ -390,23 +391,22 @@ class MethodCalls(ShownValues):
 
     def _bound(
         self, call: ast.Call, node: ast.FunctionDef, owner: str, instance: Instance | None
-    ) -> tuple[dict[str, Any], dict[str, Any], str]:
+    ) -> tuple[dict[str, Any], Mapping[str, Any] | Context, str]:
         """The arguments by name, those that only `**kwargs` takes, and why it cannot be followed; empty if it can."""
         decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
         if decorators - _KEPT_DECORATORS:
             return {}, {}, f"is decorated by {', '.join(sorted(decorators))}"
         if any(isinstance(inner, ast.Yield | ast.YieldFrom | ast.Await) for inner in ast.walk(node)):
             return {}, {}, "is a generator"
-        if any(isinstance(each, ast.Starred) for each in call.args) or any(
-            k.arg is None for k in call.keywords
-        ):
+        context, spread = self._spread_out(call)
+        if spread is None or any(isinstance(each, ast.Starred) for each in call.args):
             return {}, {}, "is given arguments that the source does not show"
         arguments = [*node.args.posonlyargs, *node.args.args]
         placed = [self._held(each) for each in call.args]
         if instance is not None and "staticmethod" not in decorators:
             placed = [instance, *placed]
         given: dict[str, Any] = dict(zip((each.arg for each in arguments), placed, strict=False))
-        named = {keyword.arg: self._held(keyword.value) for keyword in call.keywords if keyword.arg}
+        named = {**spread, **{each.arg: self._held(each.value) for each in call.keywords if each.arg}}
         names = {each.arg for each in (*arguments, *node.args.kwonlyargs)}
         given |= {name: value for name, value in named.items() if name in names}
         begin = len(arguments) - len(node.args.defaults)
@@ -416,9 +416,27 @@ class MethodCalls(ShownValues):
         keyed = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         defaults |= {each.arg: value for each, value in keyed if value is not None}
         for name in names - given.keys():
+            if context is not None and context.has(name):
+                given[name] = context.get(name, self._hole(name))
+                continue
             default = self._global(owner, defaults[name]) if name in defaults else self._hole(name)
             given[name] = self._shared(default)
-        return given, {name: value for name, value in named.items() if name not in names}, ""
+        extra = {name: value for name, value in named.items() if name not in names}
+        return given, extra if context is None else context.joined(extra), ""
+
+    def _spread_out(self, call: ast.Call) -> tuple[Context | None, Mapping[str, Any] | None]:
+        """What `**` gives to a call: Airflow's context, and arguments by name; None for those if they are not known."""
+        context, named = None, dict[str, Any]()
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                held = self._value(keyword.value)
+                if isinstance(held, Context) and context is None:
+                    context = held
+                elif isinstance(held, dict):
+                    named |= held
+                else:
+                    return None, None
+        return context, named
 
     def _property(self, method: Method, node: ast.expr) -> Any:
         before = len(self.calls)

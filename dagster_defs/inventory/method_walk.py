@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
-from dagster_defs.inventory.callables import Unknown, skips
+from dagster_defs.inventory.callables import skips
 from dagster_defs.inventory.guards import Guard, Handler, forgives
 from dagster_defs.inventory.method_calls import MethodCalls
 from dagster_defs.inventory.own_code import OBJECTS, CodePath, Instance, Method, lookup
+from dagster_defs.inventory.python_values import Unknown
 
 _MOST_TURNS = 200  # of a loop over a list that is known
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in, names_dbt
+from dagster_defs.inventory.callables import calls_in, names_dbt
 from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.cloud_jobs import job_of, steps_of, why_another
 from dagster_defs.inventory.document import OperatorCode, Task
@@ -16,7 +16,7 @@ from dagster_defs.inventory.holes import HoleKind, Holes
 from dagster_defs.inventory.knowledge import MAY_RUN, why_it_may_run_dbt
 from dagster_defs.inventory.option_fields import command_of, unsaid_field, words_of
 from dagster_defs.inventory.own_code import Delegated
-from dagster_defs.inventory.own_operators import follow_operator
+from dagster_defs.inventory.own_operators import follow_function, follow_operator
 from dagster_defs.inventory.programs import (
     DBT_COMMANDS,
     ProgramKind,
@@ -24,6 +24,7 @@ from dagster_defs.inventory.programs import (
     shell_script,
     what_runs,
 )
+from dagster_defs.inventory.python_values import Invoked, PythonCall
 from dagster_defs.inventory.shell import ShellReading, read_script
 from dagster_defs.inventory.team import FILE, untagged
 
@@ -319,13 +320,10 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
     if task.source is None:
         hides = "dbt" in task.callable_name.lower()
         return [Call(hidden=f"the source of {task.callable_name} is not in the inventory")] if hides else []
-    named, placed = fields.get("op_kwargs"), fields.get("op_args")
-    visible = calls_in(
-        task.source,
-        named if isinstance(named, dict) else {},
-        holes,
-        placed=placed if isinstance(placed, list) else [],
-    )
+    given, args = fields.get("op_kwargs"), fields.get("op_args")
+    named = {**prepared(task.named, holes, rendered=True), **(given if isinstance(given, dict) else {})}
+    placed = [*prepared(task.placed, holes, rendered=True), *(args if isinstance(args, list) else [])]
+    visible = calls_in(task.source, named, holes, placed=placed)
     if any("BashDecorated" in path for path in task.classes):
         env = _environment(fields, holes)
         scripts = [
@@ -335,6 +333,13 @@ def _from_python(task: Task, fields: Fields, holes: Holes) -> list[Call]:
         ]
         return scripts or ([Call(hidden=_unseen(task))] if visible.hidden else [])
     calls = [each for call in visible.calls for each in _started_in_python(call, holes)]
+    followed = task.called_code and follow_function(
+        task.called_code, task.callable_name, placed, named, holes
+    )
+    if followed and followed.calls and (not followed.reasons or len(followed.calls) > len(visible.calls)):
+        started = (call for call in followed.calls if not isinstance(call, Delegated))
+        calls = [each for call in started for each in _started_in_python(call, holes)]
+        return [*calls, *(Call(hidden=f"{task.callable_name}: {why}") for why in followed.reasons)]
     if visible.hidden and not any(call.words or call.hidden for call in calls):
         calls.append(Call(hidden=_unseen(task)))
     return calls

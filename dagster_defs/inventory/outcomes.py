@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -21,7 +21,9 @@ class Outcomes:
         self._blocks = [block for node in nodes for block in _blocks_of(node)]
         self._returned = [node.value for node in nodes if isinstance(node, ast.Return) and node.value]
 
-    def surely_read(self, call: ast.Call) -> frozenset[str]:
+    def surely_read(
+        self, call: ast.Call, value: Callable[[ast.expr], Any] = lambda _: None
+    ) -> frozenset[str]:
         """The attributes of the call's result of which a bad one certainly fails the function; empty for the result
         itself. The test stands behind the call, in the same block, and nothing between them ends anything."""
         for block in self._blocks:
@@ -31,7 +33,7 @@ class Outcomes:
                 name = _name_of(statement, call)
                 found: set[str] = set()
                 for later in block[place:]:
-                    found |= _read_by(later, call, name)
+                    found |= _read_by(later, call, name, value)
                     rebinds = later is not statement and any(each == name for each, _ in _all_bound(later))
                     if rebinds or any(isinstance(inner, _ENDS) for inner in ast.walk(later)):
                         break
@@ -116,6 +118,8 @@ def _name_of(statement: ast.stmt, call: ast.Call) -> str:
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is call:
             return name
+        case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is call:
+            return name
     return ""
 
 
@@ -123,11 +127,13 @@ def _all_bound(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
     return chain.from_iterable(map(_bindings, ast.walk(statement)))
 
 
-def _read_by(statement: ast.stmt, call: ast.Call, name: str) -> set[str]:
+def _read_by(statement: ast.stmt, call: ast.Call, name: str, value: Callable[[ast.expr], Any]) -> set[str]:
     """What the statement reads of the result, and certainly raises if that is bad."""
     match statement:
         case ast.If(test=test, body=body) if surely_raises(body):
             bad = _bad(test, call, name)
+        case ast.If(test=test, orelse=other) if surely_raises(other):
+            bad = _good(test, call, name, value)
         case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[ast.Constant(value=0)])):
             bad = _attribute_of(left, call, name)
         case ast.Assert(test=ast.Attribute(attr="success") as left):
@@ -150,6 +156,20 @@ def _bad(test: ast.expr, call: ast.Call, name: str) -> str | None:
         case ast.Attribute(attr="success"):
             return None
     return _attribute_of(test, call, name)
+
+
+def _good(test: ast.expr, call: ast.Call, name: str, value: Callable[[ast.expr], Any]) -> str | None:
+    match test:
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[ast.Constant(value=0)]):
+            return _attribute_of(left, call, name)
+        case ast.Compare(
+            left=left, ops=[ast.In()], comparators=[ast.List(elts=codes) | ast.Tuple(elts=codes)]
+        ):
+            is_zero = all(each is not None and each == 0 for each in map(value, codes))
+            return _attribute_of(left, call, name) if is_zero else None
+        case ast.Attribute(attr="success"):
+            return _attribute_of(test, call, name)
+    return None
 
 
 def _attribute_of(node: ast.expr, call: ast.Call, name: str) -> str | None:

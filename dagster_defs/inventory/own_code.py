@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from dagster_defs.inventory.callables import Invoked, PythonCall
 from dagster_defs.inventory.document import OperatorCode
 from dagster_defs.inventory.guards import Guard
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.knowledge import is_harmless
+from dagster_defs.inventory.python_values import Invoked, PythonCall
 
 _LIBRARIES = frozenset({*sys.stdlib_module_names, "airflow", "dbt"})
 _CLASS_DECORATORS = frozenset({"final", "typing.final"})

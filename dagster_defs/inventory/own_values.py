@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from types import EllipsisType
 from typing import Any
 
-from dagster_defs.inventory.callables import Maybe, Unknown, Walk
+from dagster_defs.inventory.callables import Walk
 from dagster_defs.inventory.document import Definition
 from dagster_defs.inventory.holes import HoleKind
 from dagster_defs.inventory.knowledge import is_harmless
@@ -25,6 +25,7 @@ from dagster_defs.inventory.own_code import (
     lookup,
     mangled,
 )
+from dagster_defs.inventory.python_values import Maybe, Unknown
 
 # Classes of values that hold others, which may be the team's.
 _HOLDING = ("builtins.", "collections.", "functools.", "itertools.", "queue.", "types.", "weakref.")

@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dagster_defs.inventory.callables import Invoked, PythonCall, calls_in
+from dagster_defs.inventory.callables import calls_in
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.knowledge import module_runs_no_dbt, runs_no_dbt
+from dagster_defs.inventory.python_values import Invoked, PythonCall
 from dagster_defs.inventory.team import DBT_IMAGES
 from dagster_defs.older_python import StrEnum
 

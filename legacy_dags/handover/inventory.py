@@ -1589,7 +1589,7 @@ def _source(code: Any) -> tuple[str | None, int | None]:
     return textwrap.dedent("".join(lines)), number
 
 
-def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
+def python_callable(task: Any, folder: Path, values: Values) -> dict[str, Any] | None:
     function = getattr(task, "python_callable", None)
     if function is None:
         partial = getattr(task, "partial_kwargs", None)
@@ -1597,8 +1597,12 @@ def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
     if function is None:
         return None
     reaches = reached_by(function)
+    placed: list[Any] = []
+    named: dict[str, Any] = {}
     while isinstance(function, functools.partial):
+        placed, named = [*function.args, *placed], {**function.keywords, **named}
         function = function.func
+    is_shown = _is_plain(placed) and _is_plain(named)
     function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
     text, line = _source(code) if code else (None, None)
@@ -1610,6 +1614,9 @@ def python_callable(task: Any, folder: Path) -> dict[str, Any] | None:
         "source": text,
         "reaches": reaches,
         "returns": _what_becomes_of_it(task),
+        "placed": values.plain(placed) if is_shown else None,
+        "named": values.plain(named) if is_shown else None,
+        "code": _called_code(function, values),
     }
 
 
@@ -1731,10 +1738,35 @@ def own_code(task: Any, values: Values, folder: Path) -> dict[str, Any] | None:
         return None
     if is_mapped(task):  # an instance gets its values while it runs: nothing of it can be followed
         return {"definitions": {}, "attributes": {}, "others": {}, "unshown": sorted(map(class_path, teams))}
+    definitions, unshown = _defined_from(teams, values)
+    sources = [each["source"] for each in definitions.values()]
+    words = {name for source in sources for name in re.findall(r"\w+", source)}
+    private = tuple(f"_{path.rpartition('.')[2].lstrip('_')}__" for path in definitions)
+    read = {name for name in vars(task) if name in words or name.startswith(private)}
+    read |= {name for source in sources for name in re.findall(r"\bself\.(\w+)", source)}
+    attributes, others = {}, {}
+    for name in sorted(read - set(task.template_fields)):
+        of_class = inspect.getattr_static(kind, name, Path)
+        value = of_class if isinstance(of_class, property) else vars(task).get(name, of_class)
+        if _is_plain(value):
+            attributes[name] = values.plain(value, name)
+        elif value is not of_class:
+            others[name] = _named_value(value, name, values)
+    return {
+        "definitions": definitions,
+        "attributes": attributes,
+        "others": others,
+        "unshown": sorted(unshown),
+    }
+
+
+def _defined_from(roots: list[Any], values: Values) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """The source of functions and classes, and of what they use of the team's own, by path; and the paths of what of
+    the team's own has no source to show."""
     definitions: dict[str, dict[str, Any]] = {}
     seen: dict[str, Any] = {}
     unshown: set[str] = set()
-    todo: list[Any] = list(teams)
+    todo: list[Any] = list(roots)
     while todo:
         item = todo.pop(0)
         path = class_path(item) if inspect.isclass(item) else callable_name(item)
@@ -1765,25 +1797,18 @@ def own_code(task: Any, values: Values, folder: Path) -> dict[str, Any] | None:
             "names": names,
             "values": _values_in(item, values),
         }
-    sources = [each["source"] for each in definitions.values()]
-    words = {name for source in sources for name in re.findall(r"\w+", source)}
-    private = tuple(f"_{path.rpartition('.')[2].lstrip('_')}__" for path in definitions)
-    read = {name for name in vars(task) if name in words or name.startswith(private)}
-    read |= {name for source in sources for name in re.findall(r"\bself\.(\w+)", source)}
-    attributes, others = {}, {}
-    for name in sorted(read - set(task.template_fields)):
-        of_class = inspect.getattr_static(kind, name, Path)
-        value = of_class if isinstance(of_class, property) else vars(task).get(name, of_class)
-        if _is_plain(value):
-            attributes[name] = values.plain(value, name)
-        elif value is not of_class:
-            others[name] = _named_value(value, name, values)
-    return {
-        "definitions": {path: each for path, each in definitions.items() if path not in unshown},
-        "attributes": attributes,
-        "others": others,
-        "unshown": sorted(unshown),
-    }
+    return {path: each for path, each in definitions.items() if path not in unshown}, unshown
+
+
+def _called_code(function: Any, values: Values) -> dict[str, Any] | None:
+    """The source of a callable with what it calls of the team's own, if dbt is mentioned there; None for a callable
+    that calls nothing of the kind, whose own source says it all."""
+    if not _is_followed(function):
+        return None
+    definitions, unshown = _defined_from([function], values)
+    if len(definitions) < 2 or not any("dbt" in each["source"].lower() for each in definitions.values()):
+        return None
+    return {"definitions": definitions, "attributes": {}, "others": {}, "unshown": sorted(unshown)}
 
 
 def _values_in(item: Any, values: Values) -> dict[str, Any]:
@@ -1997,7 +2022,7 @@ def describe_task(task: Any, values: Values, folder: Path, files: dict[str, str]
         "templated": templated,
         "template_files": files,
         "rendered": [],
-        "python_callable": python_callable(task, folder),
+        "python_callable": python_callable(task, folder, values),
         **waits,
     }
 
@@ -2848,6 +2873,7 @@ def _remedy(name: str) -> str:
 FREE_TEXT = {
     "params", "templated", "fields", "settings", "template_files", "source", "undetermined", "tags", "owners", "owner",
     "warnings", "advances", "own_code", "asset_condition", "assets", "inlets", "outlets", "asks_unknown",
+    "placed", "named", "code",
 }  # fmt: skip
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dagster_defs.inventory.callables import Invoked, PythonCall
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.own_code import Delegated
 from dagster_defs.inventory.own_operators import Followed, follow_operator
+from dagster_defs.inventory.python_values import Invoked, PythonCall
 from tests.support.own_operators import Workshop
 
 HEAD = """
