@@ -37,7 +37,7 @@ models:
   - name: ships
     columns:
       - name: number
-        data_tests: [not_null, {accepted_values: {values: [1], config: {severity: warn}}}]
+        data_tests: [not_null, {accepted_values: {ARGUMENTS, config: {severity: warn}}}]
 unit_tests:
   - {name: two, model: harbours, given: [{input: ref('ports'), rows: [{port: Cork}]}],
      expect: {rows: [{port: Cork, ships: 2}]}}
@@ -47,9 +47,13 @@ TABLES = ("ships", "fleet", "ports", "harbours")
 WINDOWS = ({"number": 7, "day": "2024-01-01"}, {"number": 8, "day": "2024-01-02"})
 
 
-def write_project(root: Path) -> Path:
+# Arguments of a test: dbt-core 2 takes only the newer way, which dbt-core 1 has only since 1.10.
+OLDER, NEWER = "values: [1]", "arguments: {values: [1]}"
+
+
+def write_project(root: Path, arguments: str = OLDER) -> Path:
     for name, text in FILES.items():
-        atomic.write_text(root / "small" / name, text)
+        atomic.write_text(root / "small" / name, text.replace("ARGUMENTS", arguments))
     return root / "small"
 
 
@@ -101,6 +105,6 @@ def main(project: Path, program: Path | None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    folder, *programs = map(Path, sys.argv[1:])
-    document = main(write_project(folder), programs[0] if programs else None)
-    atomic.write_json(folder / "reported.json", document)
+    folder, *programs = map(Path, (word for word in sys.argv[1:] if word != "--newer"))
+    made = write_project(folder, NEWER if "--newer" in sys.argv else OLDER)
+    atomic.write_json(folder / "reported.json", main(made, programs[0] if programs else None))

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -137,6 +138,61 @@ class DagsterHalf:
         return _both_ways(environment)
 
 
+@dataclass(frozen=True)
+class EngineHalf:
+    """dbt-core 2, which is a program of its own and no Python package: only by an executable, beside the dbt of this
+    repository. `release`: the one whose wheel has the program; the others download it. `engine`: a package of npm with
+    DuckDB's library, which dbt-core 2 takes for its driver."""
+
+    python: str
+    version: str
+    release: str
+    engine: str = "@duckdb/node-bindings-linux-x64@1.5.6-r.1"
+
+    @property
+    def peer(self) -> str:
+        return f"dbt {self.version}"
+
+    def try_out(self, environment: Environment, files: Files) -> str:
+        """The same window by it and by the dbt of this repository in process. Raises StepFailed."""
+        environment.make()
+        environment.install(f"dbt-core=={self.release}")
+        drivers = self._drivers(environment.folder / "drivers")
+        seconds: dict[str, str] = {}
+        told: list[Any] = []
+        for name, programs in (("in process", []), ("by executable", [str(environment.programs / "dbt")])):
+            folder = environment.folder / name
+            folder.mkdir()
+            variables = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "ADBC_DRIVER_PATH": str(drivers)}
+            completed([sys.executable, dbt_window.__file__, "--newer", str(folder), *programs], variables)
+            reported = json.loads((folder / "reported.json").read_text())
+            seconds[name] = f"{reported['seconds']:.1f} s {name}"
+            # A model's own word for its end is the adapter's, and dbt-core 1 has no times of a unit test.
+            results = [
+                [kind, node, status if kind == "LogTestResult" else node_status, *of_table]
+                for kind, node, status, node_status, _, *of_table in reported["results"]
+            ]
+            told.append((results, reported["tables"]))
+        if told[0] != told[1]:
+            raise StepFailed(f"not the same by an executable: {told[0]} / {told[1]}")
+        return ", ".join(seconds.values())
+
+    def _drivers(self, folder: Path) -> Path:
+        """The folder in which dbt-core 2 looks for the driver of DuckDB."""
+        npm = shutil.which("npm")
+        if npm is None:
+            raise StepFailed("there is no npm here to get DuckDB's library with")
+        folder.mkdir()
+        completed([npm, "pack", "--silent", self.engine], dict(os.environ), folder)
+        [packed] = folder.glob("*.tgz")
+        shutil.unpack_archive(packed, folder)
+        library = folder / "package" / "libduckdb.so"
+        driver = {"entrypoint": "duckdb_adbc_init", "shared": str(library)}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in driver.items()]
+        atomic.write_text(folder / "duckdb.toml", "\n".join(["manifest_version = 1", "[Driver]", *lines, ""]))
+        return folder
+
+
 def _both_ways(environment: Environment) -> str:
     """Raises StepFailed if anything is reported, or left in a table, by one of the two only."""
     script = environment.folder / Path(dbt_window.__file__).name
@@ -164,7 +220,7 @@ def write_dbt_project(folder: Path) -> None:
     atomic.write_text(folder / "profiles.yml", yaml.safe_dump(profile))
 
 
-Half = AirflowHalf | DagsterHalf
+Half = AirflowHalf | DagsterHalf | EngineHalf
 
 AIRFLOWS = (
     AirflowHalf("3.8", "2.7.3", "2023-12-15"),
@@ -185,9 +241,13 @@ DAGSTERS = (
 )
 
 
+ENGINES = (EngineHalf("3.11", "2.0", "2.0.0a1"),)
+HALVES: tuple[Half, ...] = (*AIRFLOWS, *DAGSTERS, *ENGINES)
+
+
 def pythons() -> dict[str, Path]:
     """The interpreters of this machine by version, `3.11`: those on PATH, and pyenv's."""
-    wanted = dict.fromkeys(half.python for half in (*AIRFLOWS, *DAGSTERS))
+    wanted = dict.fromkeys(half.python for half in HALVES)
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found: dict[str, Path] = {}
     for version in wanted:
@@ -209,7 +269,7 @@ def main(only: Sequence[str]) -> int:
     # Not below this checkout, which is a Dagster project itself: a command would take it for the project.
     with TemporaryDirectory(prefix="parity-matrix-") as folder:
         failed = _try_out(console, Path(folder), there, only)
-    if missing := sorted({half.python for half in (*AIRFLOWS, *DAGSTERS)} - there.keys()):
+    if missing := sorted({half.python for half in HALVES} - there.keys()):
         console.print(f"Not on this machine: Python {', '.join(missing)}")
     return int(failed)
 
@@ -229,7 +289,7 @@ def _try_out(console: Console, folder: Path, there: Mapping[str, Path], only: Se
         title="Both wheels, each in environments of its own",
     )
     failed = False
-    for half in (*AIRFLOWS, *DAGSTERS):
+    for half in HALVES:
         if half.python not in there or (only and half.peer not in only):
             continue
         began = time.monotonic()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import time
@@ -14,15 +15,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from dagster_defs.adapters.dbt.executable import DbtExecutable, environment_of
 from dagster_defs.adapters.processes.guardian import GUARDIAN
 from dagster_defs.adapters.processes.piped import end_group, lines_of
+from dagster_defs.windows.values import value_as_yaml
 
 # First asked as a person would at a terminal, so that dbt cancels its statements; each with its seconds.
 _ENDINGS = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 5.0))
 _LAST_LINES = 5  # that are no event, for an error of which dbt's log says nothing
 _LOG = ("--log-format", "json", "--log-level", "info", "--no-quiet")
 _LOG_FILE = ("--log-format-file", "debug", "--log-level-file", "debug")  # as a run in this process logs
+_GONE = ("--no-use-colors", "--no-partial-parse")
+_FRAME = re.compile(
+    r"^\s*(?:\d+: .*|at \S+:\d+.*)$", re.MULTILINE
+)  # of a stack without names, below an error of dbt 2
 _QUIET_SECONDS = 2.0  # after which nothing more is expected in the pipe of a dbt that has ended
 
 
@@ -38,9 +46,9 @@ class Child:
         environment: Mapping[str, str],
     ) -> None:
         """Raises OSError if the program cannot be started."""
-        file_log = () if executable.is_fusion else _LOG_FILE  # which has no format `debug`
+        words = [*of_dbt_2(arguments), *_LOG] if executable.is_fusion else [*arguments, *_LOG, *_LOG_FILE]
         self._process = GUARDIAN.start(
-            [str(executable.path), *arguments, *_LOG, *file_log],
+            [str(executable.path), *words],
             env=environment_of(environment),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -83,7 +91,8 @@ class Child:
         if info.get("name") == "MainReportVersion":
             self.version = str(data.get("version", "")).lstrip("=")
         elif info.get("level") == "error":
-            self.errors.append(str(data.get("exc") or info.get("msg", "")).strip())
+            said = str(data.get("exc") or info.get("msg", ""))
+            self.errors.append(_FRAME.sub("", said).strip())
 
     def wait(self) -> int:
         """The exit code of a dbt that has logged its last event; what it has left running is ended."""
@@ -128,6 +137,18 @@ class Child:
         if self.errors:
             return tuple(self.errors)
         return (" / ".join(self._other) or f"it exited {self._process.returncode}, and said nothing",)
+
+
+def of_dbt_2(arguments: Sequence[str]) -> Iterator[str]:
+    """The same for dbt Fusion and dbt-core 2: variables in one line, and without options that it calls no longer
+    supported."""
+    before = ""
+    for word in arguments:
+        if before == "--vars":
+            yield value_as_yaml(yaml.safe_load(word) or {})
+        elif word not in _GONE:
+            yield word
+        before = word
 
 
 def call(

@@ -22,7 +22,7 @@ from dagster_defs.adapters.files import atomic
 from dagster_defs.errors import DbtFailed, NotComparable, TimedOut
 
 _BAD = ("error", "fail", "runtime error", "partial success")
-# dbt Fusion has one event for the results of all nodes, where dbt-core has one for each kind.
+# dbt Fusion has one event for the results of all nodes, where dbt-core has one for each kind; dbt-core 2 has both.
 _FUSION_RESULT = "NodeFinished"
 _RESULT_OF = {
     "model": "LogModelResult",
@@ -94,9 +94,12 @@ class ChildRun:
         self._hand_on(parsed)
         (self.run_dir / "run_results.json").unlink(missing_ok=True)
         child = self._start()
+        told: set[str] = set()
         try:
             for event in child.events(deadline):
-                if result := _result(event):
+                if result := _result(event, told):
+                    if self.executable.is_fusion:
+                        result = self._with_relation(result)
                     if waits:
                         held.append(result)
                     else:
@@ -123,7 +126,7 @@ class ChildRun:
                 [
                     *self.command,
                     *self.project.flags(self.run_dir.absolute()),
-                    *(["--no-partial-parse"] if self.parse_again and not self.executable.is_fusion else []),
+                    *(["--no-partial-parse"] if self.parse_again else []),
                     "--write-json",
                 ],
                 cwd=self.project.project_dir,
@@ -161,6 +164,8 @@ class ChildRun:
 
     def _failures(self, child: Child) -> tuple[str, ...]:
         """What failed, one line each, from dbt's results, or the error that stopped dbt altogether."""
+        if self.executable.is_fusion and child.errors:  # its results have no messages
+            return tuple(child.errors)
         with contextlib.suppress(OSError, ValueError, KeyError):
             document = json.loads((self.run_dir / "run_results.json").read_bytes())
             bad = [result for result in document["results"] if result["status"] in _BAD]
@@ -172,18 +177,30 @@ class ChildRun:
         return child.reasons
 
     def _name(self, unique_id: str) -> str:
+        return str(self._node(unique_id).get("name", unique_id))
+
+    def _node(self, unique_id: str) -> Mapping[str, Any]:
         manifest = self.project.manifest
-        node = manifest["nodes"].get(unique_id) or manifest.get("unit_tests", {}).get(unique_id) or {}
-        return str(node.get("name", unique_id))
+        return manifest["nodes"].get(unique_id) or manifest.get("unit_tests", {}).get(unique_id) or {}
+
+    def _with_relation(self, result: dict[str, Any]) -> dict[str, Any]:
+        """With the relation as the manifest has it: dbt 2 does not quote it in events, and gives tests one that is not
+        there."""
+        node = result["data"]["node_info"]
+        relation = self._node(str(node["unique_id"])).get("relation_name")
+        told = {**(node.get("node_relation") or {}), "relation_name": relation}
+        return {**result, "data": {**result["data"], "node_info": {**node, "node_relation": told}}}
 
 
-def _result(event: dict[str, Any]) -> dict[str, Any] | None:
-    """The event as dbt-core tells the result of a node; None for any other event."""
+def _result(event: dict[str, Any], told: set[str]) -> dict[str, Any] | None:
+    """The event as dbt-core tells the result of a node; None for any other event. `told`: the nodes whose results have
+    been told by the events of their kinds, to which this one is added."""
     name, node = event["info"].get("name"), event["data"].get("node_info") or {}
     if name in RESULT_EVENTS:
+        told.add(str(node.get("unique_id")))
         return event
     kind = str(node.get("unique_id", "")).partition(".")[0]
-    if name != _FUSION_RESULT or kind not in _RESULT_OF:
+    if name != _FUSION_RESULT or kind not in _RESULT_OF or node["unique_id"] in told:
         return None
     status = str(node.get("node_status") or "").lower()
     if "test" in kind and status == "success":

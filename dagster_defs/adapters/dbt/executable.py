@@ -24,7 +24,7 @@ OLDEST = (1, 8)
 _SECONDS_TO_SAY = 120  # dbt asks its registry for newer versions, with patience
 # dbt-core lists itself below "Core:", earlier versions in a line of their own; dbt Fusion says only its name.
 _CORE = re.compile(r"installed(?: version)?:\s*v?(\d+\.\d+\S*)")
-_FUSION = re.compile(r"^dbt(?:-fusion)?\s+v?(\d+\.\d+\S*)\s*$", re.MULTILINE)
+_FUSION = re.compile(r"^dbt(?:-fusion|-core)?\s+v?(\d+\.\d+\S*)\s*$", re.MULTILINE)
 _PLUGIN = re.compile(r"^\s+- (\w+):\s*(\d+\.\d+\S*)", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # They would lead another environment's Python to this one's packages.

@@ -268,7 +268,7 @@ def test_a_program_that_cannot_be_started(tmp_path: Path, named: Callable[..., P
             DbtExecutable.named(program, tmp_path / "kept.json")
 
 
-@pytest.mark.parametrize("said", ["dbt-fusion 2.0.0-preview.181", "dbt 2.0.0"])
+@pytest.mark.parametrize("said", ["dbt-fusion 2.0.0-preview.181", "dbt 2.0.0", "dbt-core 2.0.0-alpha.1"])
 def test_dbt_fusion_is_known_by_its_name(named: Callable[..., Path], tmp_path: Path, said: str) -> None:
     """It lists neither itself as a plug-in nor adapters."""
     found = DbtExecutable.named(str(named(f"echo '{said}'")), tmp_path / "kept.json")
@@ -281,10 +281,16 @@ import json, subprocess, sys
 
 if sys.argv[1:] == ["--version"]:
     sys.exit(print("dbt-fusion 2.0.0-preview.181"))
+if any("\\n" in word or word in ("--no-use-colors", "--no-partial-parse") for word in sys.argv):
+    sys.exit("variables are in one line, and these options are no longer supported")
 done = subprocess.Popen([{str(DBT)!r}, *sys.argv[1:]], stdout=subprocess.PIPE, text=True)
 for line in done.stdout:
     event = json.loads(line)
     if event["info"]["name"].endswith("Result"):
+        relation = {{"relation_name": "nowhere.at.all"}}
+        event["data"]["node_info"]["node_relation"] = relation
+        if "TELLS_TWICE":
+            print(json.dumps(event), flush=True)
         event["info"]["name"] = "NodeFinished"
         node = event["data"]["node_info"]
         passed = node["node_status"] == "pass" or event["data"]["status"] == "pass"
@@ -294,10 +300,12 @@ sys.exit(done.wait())
 """
 
 
-def test_results_in_the_words_of_dbt_fusion(project: Path, tmp_path: Path, in_process: Built) -> None:
-    """As dagster-dbt reads it: one event for all nodes, and a test that passes is a success. (dbt-core's events, told
-    in these words: dbt Fusion itself was not run.)"""
-    (tmp_path / "fusion.py").write_text(FUSION)
+@pytest.mark.parametrize("twice", ["", "twice"], ids=["as Fusion says it", "as dbt-core 2 says it"])
+def test_results_in_the_words_of_dbt_2(project: Path, tmp_path: Path, in_process: Built, twice: str) -> None:
+    """One event for all nodes, in which a test that passes is a success; or each result twice, in the words of
+    dbt-core 1 too. Relations are the manifest's. (dbt-core's own events, told in these words; `make matrix` runs
+    dbt-core 2 itself.)"""
+    (tmp_path / "fusion.py").write_text(FUSION.replace("TELLS_TWICE", twice))
     program = script(tmp_path / "dbtf", f'exec {sys.executable} {tmp_path}/fusion.py "$@"')
 
     built = build(workspace_by(program, project))

@@ -12,6 +12,7 @@ from typing import Any
 from sqlglot import exp
 
 from dagster_defs.adapters.dbt.run import working_directory_kept
+from dagster_defs.adapters.warehouse.duckdb.new_file import make_for_all
 from dagster_defs.adapters.warehouse.duckdb.reader import until_unlocked
 from dagster_defs.adapters.warehouse.seam import CandidateWork, SqlWork
 from dagster_defs.errors import StatementFailed
@@ -45,7 +46,7 @@ def _cursor(work: SqlWork) -> Iterator[Any]:
 
     project_dir, credentials = work.workspace.project_dir, work.workspace.credentials
     file = work.workspace.database_file
-    file.parent.mkdir(parents=True, exist_ok=True)
+    make_for_all(file)
     with working_directory_kept():
         os.chdir(project_dir)  # file paths are relative to it, as in dbt
         environment = environments.create(credentials)

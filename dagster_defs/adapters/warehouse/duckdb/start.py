@@ -18,6 +18,7 @@ from sqlglot import exp
 from typing_extensions import Self
 
 from dagster_defs.adapters.dbt.run import working_directory_kept
+from dagster_defs.adapters.warehouse.duckdb.new_file import make_for_all
 from dagster_defs.adapters.warehouse.duckdb.reader import until_unlocked
 from dagster_defs.adapters.warehouse.duckdb.views import Name, columns_of, definitions, kind_of
 from dagster_defs.errors import StatementFailed
@@ -29,7 +30,7 @@ from dagster_defs.parity.fragments import stored
 from dagster_defs.parity.schema import find_column
 
 PREFIX = "legacy__"  # of the candidate schemas with copies of legacy's relations
-_LEGACY = "parity_legacy"  # legacy's file is attached under this name
+_LEGACY = "parity_legacy"  # the name of legacy's file, if the candidate's has the same one
 _KEPT = (f"{PREFIX}parity", "baselines")  # records which candidate tables began with a copy
 
 
@@ -52,13 +53,15 @@ class CandidateFile:
         self._signature = ""
         self._open = ExitStack()
         self._cursor: Any = None
-        self._legacy = _LEGACY
         self.catalog: str = credentials.database
+        self._own = legacy.stem
+        # Views that DuckDB wrote before 2.0 name their own file.
+        self._legacy = self._own if self._own.casefold() != self.catalog.casefold() else _LEGACY
 
     def __enter__(self) -> Self:
         from dbt.adapters.duckdb import environments
 
-        self._candidate_file.parent.mkdir(parents=True, exist_ok=True)
+        make_for_all(self._candidate_file)
         with ExitStack() as opening:
             opening.enter_context(working_directory_kept())
             os.chdir(self._project_dir)  # file paths in views are relative to it, as in dbt
@@ -82,7 +85,9 @@ class CandidateFile:
             return
         file = exp.Literal.string(str(self._legacy_file)).sql(dialect="duckdb")
         until_unlocked(
-            self._legacy_file, lambda: self._run(f"attach {file} as {_LEGACY} (read_only)"), self._wait_s
+            self._legacy_file,
+            lambda: self._run(f"attach {file} as {_quoted(self._legacy)} (read_only)"),
+            self._wait_s,
         )
         # Read while nobody can write the file: any later write changes its times or sizes.
         self._signature = " ".join(_state_of(self._legacy_file))
@@ -175,7 +180,7 @@ class CandidateFile:
     def _copy_views(self, name: Name) -> bool:
         """False if it is not a view of files, or cannot be created here: it may call a function in legacy's file."""
         try:
-            for view, query in (definitions(self._run, self._legacy, name, _moved) or {}).items():
+            for view, query in (definitions(self._run, self._legacy, name, _moved, self._own) or {}).items():
                 copy = _copied(view)
                 columns = ", ".join(_quoted(each.name) for each in columns_of(self._run, self._legacy, view))
                 self._make_room(copy, "view")

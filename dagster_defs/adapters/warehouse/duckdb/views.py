@@ -39,16 +39,19 @@ def columns_of(run: Run, catalog: str, name: Name) -> list[Column]:
     return [Column(*each) for each in rows]
 
 
-def definitions(run: Run, catalog: str, name: Name, moved: Callable[[str], str]) -> dict[Name, str] | None:
+def definitions(
+    run: Run, catalog: str, name: Name, moved: Callable[[str], str], own: str = ""
+) -> dict[Name, str] | None:
     """The queries of a view and of the views that it reads, deepest first, with schemas renamed by `moved`.
 
-    None if one of them reads a table, or something that cannot be determined.
+    `own`: what the file calls itself, which may be attached as another `catalog`. None if one of the views reads a
+    table, or something that cannot be determined.
     """
-    return _definitions(run, catalog, name, moved, frozenset())
+    return _definitions(run, catalog, name, moved, own, frozenset())
 
 
 def _definitions(
-    run: Run, catalog: str, name: Name, moved: Callable[[str], str], above: frozenset[Name]
+    run: Run, catalog: str, name: Name, moved: Callable[[str], str], own: str, above: frozenset[Name]
 ) -> dict[Name, str] | None:
     if name in above or kind_of(run, catalog, name) != "view":
         return None
@@ -61,18 +64,19 @@ def _definitions(
         database, schema, read = table["catalog_name"], table["schema_name"], table["table_name"]
         if not schema and not database and (read in expressions or "." in read):
             continue  # a common table expression or a file
-        # DuckDB stores a view's references to its own file without the file's name.
+        # DuckDB stores a view's references to its own file without the file's name; before 2.0 with it.
         below = (
             None
-            if database or not schema
-            else _definitions(run, catalog, (schema, read), moved, above | {name})
+            if database not in ("", own) or not schema
+            else _definitions(run, catalog, (schema, read), moved, own, above | {name})
         )
         if below is None:
             return None
         definitions |= below
-        table["schema_name"] = moved(schema)
+        table["catalog_name"], table["schema_name"] = "", moved(schema)
         if "qualified_name" in table:  # since DuckDB 2.0 this is what counts
             table["qualified_name"]["path"][-2] = moved(schema)
+            del table["qualified_name"]["path"][:-2]
     [[text]] = run("select json_deserialize_sql(?::json)", [json.dumps(query)]).fetchall()
     # A view that kept its name would be read from the candidate's own relations.
     return {**definitions, name: text} if _names(_parse(run, text)) == _names(query) else None
