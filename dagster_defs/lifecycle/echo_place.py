@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dagster_defs.older_python import datetime_of
@@ -79,6 +79,35 @@ class EchoPlace:
             tuple(map(str, document["heard_by"])),
             {str(name): str(why) for name, why in document["refused"].items()},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class LateEchoes:
+    """Runs of a retired DAG of which Airflow has not been told. `since`: when the first of them ended; `why`: what the
+    last try for it ran into."""
+
+    dag_id: str
+    runs: int
+    since: datetime
+    why: str
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {"dag": self.dag_id, "runs": self.runs, "since": self.since.isoformat(), "why": self.why}
+
+
+LATE = timedelta(
+    hours=1
+)  # after which an outstanding echo is somebody's affair; a sensor that waits goes on waiting
+
+
+def late_echoes(places: Mapping[str, EchoPlace], now: datetime) -> Iterator[LateEchoes]:
+    for dag_id, place in sorted(places.items()):
+        late = sorted(
+            (each for each in place.outstanding.values() if now - each.ended > LATE),
+            key=lambda each: each.ended,
+        )
+        if late:
+            yield LateEchoes(dag_id, len(late), late[0].ended, late[0].why)
 
 
 def echo_places(cursor: str | None) -> dict[str, EchoPlace]:

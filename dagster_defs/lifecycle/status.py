@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dagster_defs.lifecycle.broken import Fault
 from dagster_defs.lifecycle.conditions import Condition, ConditionKind
+from dagster_defs.lifecycle.echo_place import LateEchoes
 from dagster_defs.lifecycle.ledger import Entry
 from dagster_defs.lifecycle.programs_beside import ProgramBeside
 from dagster_defs.lifecycle.units import Owner, Stage, Unit, UnitState
@@ -62,7 +63,8 @@ class Status:
     mirrors whose definitions cannot be built. `problems`: parts of the ledger or the marks that cannot be read, by unit
     or DAG; a unit whose ledger cannot be read is not in `states`. `beside`: what units run beside dbt, if anything.
     `verdicts`: those that are kept of each unit. `owners`: of their assets, as their YAML has them. `of`: how many
-    units there are, if only some are in `states`.
+    units there are, if only some are in `states`. `late_echoes`: retired DAGs of whose runs Airflow has not been told
+    for long.
     """
 
     states: tuple[UnitState, ...]
@@ -81,6 +83,7 @@ class Status:
     verdicts: Mapping[Unit, frozenset[Verdict]] = field(default_factory=dict)
     owners: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
     of: int | None = None
+    late_echoes: tuple[LateEchoes, ...] = ()
 
     @property
     def failing(self) -> frozenset[Unit]:

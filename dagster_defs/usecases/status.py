@@ -16,11 +16,13 @@ from dagster_defs.lifecycle import Stage, Unit
 from dagster_defs.lifecycle.airflows import Airflows
 from dagster_defs.lifecycle.broken import faults
 from dagster_defs.lifecycle.conditions import condition
+from dagster_defs.lifecycle.echo_place import LateEchoes, late_echoes
 from dagster_defs.lifecycle.mirrors import owners_of
 from dagster_defs.lifecycle.status import Shown, Status
 from dagster_defs.lifecycle.verdicts import Evidence, summary
 from dagster_defs.settings import Settings
 from dagster_defs.usecases.continuity import continuity_of
+from dagster_defs.usecases.echoes.listed import places_at
 from dagster_defs.usecases.known_mirrors import KnownMirrors, keep, recall
 from dagster_defs.usecases.move.facts import OnRecord, known_record, read_record
 from dagster_defs.usecases.move.propose import match_units
@@ -95,11 +97,21 @@ def read_status(
             for unit, kept in (record.evidence or {}).items()
         },
         owners=known.owners,
+        late_echoes=_late_echoes(settings, record, units, now) if evidence and not problem else (),
     )
     if shown is None and not patterns:
         return status
     named = frozenset(match_units(patterns, record)) if patterns else None
     return status.only(replace(shown or Shown(), units=named))
+
+
+def _late_echoes(
+    settings: Settings, record: OnRecord, units: Sequence[Unit], now: datetime
+) -> tuple[LateEchoes, ...]:
+    """Asked only if a DAG is retired: until then nothing is echoed."""
+    if settings.dagster_home is None or all(record.state(unit).stage is not Stage.RETIRED for unit in units):
+        return ()
+    return tuple(late_echoes(places_at(settings.dagster_home), now))
 
 
 def _is_missing(unit: Unit, seen: Mapping[str, Collection[Unit]], declared: Airflows) -> bool:

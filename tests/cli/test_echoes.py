@@ -15,13 +15,21 @@ from typer.testing import CliRunner
 from dagster_defs.adapters.dagster.echo_tests import keep_echo_test, kept_echo_tests
 from dagster_defs.cli import app
 from dagster_defs.errors import NoSuchUnit
-from dagster_defs.lifecycle import Unit, tags
-from dagster_defs.lifecycle.echo_place import ECHOES, EchoPlace, Outstanding, echo_cursor, echo_places
+from dagster_defs.lifecycle import Stage, Unit, tags
+from dagster_defs.lifecycle.echo_place import (
+    ECHOES,
+    EchoPlace,
+    Outstanding,
+    echo_cursor,
+    echo_places,
+    late_echoes,
+)
 from dagster_defs.lifecycle.echo_tests import EchoTest
 from dagster_defs.lifecycle.waiters import Fed, Waiter
 from dagster_defs.usecases.move.facts import untold
 from tests.support.documents import document, fenced
 from tests.support.instances import instance_for_test
+from tests.support.owned import bring_to
 
 DAY, ENDED = "2024-03-09", pendulum.datetime(2024, 3, 10, 10, 4)
 TESTED = EchoTest(
@@ -101,6 +109,25 @@ def test_what_was_told_and_what_is_outstanding_is_listed(home: dg.DagsterInstanc
     [dag] = json.loads(look("--json", code=3))["dags"]
     assert [(each["about"], each["told"]) for each in dag["told"]] == [(DAY, f"{DAY} success")]
     assert [each["why"] for each in dag["outstanding"]] == ["Airflow does not answer"]
+
+
+def test_the_status_says_what_is_late(home: dg.DagsterInstance, tmp_path: Path) -> None:
+    """Of a retired DAG, once it is outstanding for more than an hour; not earlier, and not before that."""
+    leaves(home, LATE)
+    before = CliRunner().invoke(app, ["status", "--json"])
+    for unit in ("dbt_daily", "dbt_zones", "export_daily"):
+        bring_to(tmp_path, Unit("taxi_daily", unit), Stage.RETIRED)
+    shown = CliRunner().invoke(app, ["status"])
+    told = json.loads(CliRunner().invoke(app, ["status", "--json"]).output)
+
+    assert json.loads(before.output)["late_echoes"] == []
+    why = "Airflow does not answer"
+    assert told["late_echoes"] == [{"dag": "taxi_daily", "runs": 1, "since": ENDED.isoformat(), "why": why}]
+    said = " ".join(shown.output.split())
+    assert "taxi_daily: Airflow has not been told of 1 run, the first of 2024-03-10" in said
+    assert f"{why}. Look: parity echoes taxi_daily" in said
+    soon = EchoPlace(ENDED, {"r": Outstanding("2024-03-10", ENDED.add(hours=3), why)})
+    assert [*late_echoes({"taxi_daily": soon}, ENDED.add(hours=4))] == []
 
 
 def test_json_has_the_documented_keys(home: dg.DagsterInstance) -> None:

@@ -65,6 +65,7 @@ def test_status_as_json(estate: Estate) -> None:
         "drifted": [],
         "marks_without_unit": [],
         "not_in_airflow": [],
+        "late_echoes": [],
         "evidence_problem": "",
         "ledger_cut_off": "",
         "problems": [],

@@ -22,6 +22,7 @@ from dagster_defs.escape import code_block, markdown, visible
 from dagster_defs.inventory import Report
 from dagster_defs.inventory.drafts import Outcome, Written
 from dagster_defs.lifecycle import Owner, Stage, Unit, UnitState
+from dagster_defs.lifecycle.echo_place import LateEchoes
 from dagster_defs.lifecycle.facets import Agreement, Facet, UnitFacets
 from dagster_defs.lifecycle.ledger import Entry, Kind
 from dagster_defs.lifecycle.looking import Explanation
@@ -100,6 +101,7 @@ def status(text: str) -> Status:
     return Status(
         (state,), marks_without_unit=(unit,), not_in_airflow=(unit,), facets={unit: text}, evidence={unit: text},
         evidence_problem=text, forced=(entry(text),), drifted=(unit,), ledger_cut_off=text,
+        late_echoes=(LateEchoes(text, 2, datetime(2024, 3, 10, tzinfo=timezone.utc), text),),
     )  # fmt: skip
 
 

@@ -57,6 +57,12 @@ def print_status(status: Status) -> None:
         warn("the ledger's last line is truncated and is ignored; the next move replaces it")
     for about, why in status.problems.items():
         print_error(f"{about}: {why}")
+    for late in status.late_echoes:
+        runs = f"{late.runs} run{'s' if late.runs > 1 else ''}"
+        warn(
+            f"{late.dag_id}: Airflow has not been told of {runs}, the first of {instant_text(late.since)}, so whatever "
+            f"waits for it there goes on waiting: {late.why}. Look: parity echoes {late.dag_id}"
+        )
     if status.evidence_problem:
         warn(status.evidence_problem)
     for unit in status.marks_without_unit:
@@ -101,6 +107,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "next": status.next_command,
         "forced": [entry.as_json() for entry in status.forced],
         "drifted": [str(unit) for unit in status.drifted],
+        "late_echoes": [each.as_json() for each in status.late_echoes],
         "marks_without_unit": [str(unit) for unit in status.marks_without_unit],
         "not_in_airflow": [str(unit) for unit in status.not_in_airflow],
         "broken": [fault.as_json() for fault in status.broken],

@@ -37,7 +37,7 @@ def read_echoes(settings: Settings, patterns: Sequence[str]) -> list[DagEchoes]:
     for pattern in patterns:
         if not any(fnmatchcase(dag_id, pattern) for dag_id in known):
             raise NoSuchUnit(pattern, known)
-    places, tests = _places(home), kept_echo_tests(home, known)
+    places, tests = places_at(home), kept_echo_tests(home, known)
     if patterns:
         wanted = [dag_id for dag_id in known if any(fnmatchcase(dag_id, pattern) for pattern in patterns)]
     else:
@@ -64,8 +64,8 @@ def read_echoes(settings: Settings, patterns: Sequence[str]) -> list[DagEchoes]:
     return found
 
 
-def _places(home: Path) -> Mapping[str, EchoPlace]:
-    """By retired DAG, as the sensor has left it."""
+def places_at(home: Path) -> Mapping[str, EchoPlace]:
+    """By retired DAG, as the sensor has left it. Raises EvidenceUnreadable."""
     places: dict[str, EchoPlace] = {}
     for cursor in cursors_of(home, ECHOES):
         with suppress(ValueError, KeyError, TypeError, AttributeError):  # another sensor of that name
