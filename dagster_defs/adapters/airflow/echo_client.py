@@ -116,17 +116,18 @@ class EchoClient(AirflowClient):
         event = {**which, "extra": {KEY: key}}
         self._asked("POST", f"/{self._api.datasets}/events", (), again=False, json=event)
 
-    def start(
-        self, dag_id: str, run_id: str, logical_date: datetime, conf: Mapping[str, Any]
-    ) -> DagRun | None:
-        """A run of a DAG as `TriggerDagRunOperator` makes one; None if the id or the date has one already."""
+    def start(self, dag_id: str, run_id: str, logical_date: datetime, conf: Mapping[str, Any]) -> DagRun:
+        """A run of a DAG as `TriggerDagRunOperator` makes one. If the date or the id has a run already, that one is
+        given."""
         body: dict[str, Any] = {
             "dag_run_id": run_id,
             "logical_date": logical_date.isoformat(),
             "conf": dict(conf),
         }
         row = self._call("POST", f"{dag_path(dag_id)}/dagRuns", json=body, allowed=(409,), gone=None)
-        return None if row is None else self._one(DagRun.parse, row)
+        if row is not None:
+            return self._one(DagRun.parse, row)
+        return self.run_at(dag_id, logical_date) or self.dag_run(dag_id, run_id)
 
     def paused(self, dag_id: str) -> bool:
         return bool(self.dag(dag_id)["is_paused"])

@@ -179,8 +179,11 @@ class Echo:
             date = start.occasion.logical_date
             assert date is not None  # noqa: S101 - `starts_of` gives each one
             apart = timedelta(0) if started.trigger.logical_date else timedelta(microseconds=number)
-            self.airflow.start(started.dag_id, own, date + apart, start.occasion.conf)
-            self.told.append(f"a run of {started.dag_id}")
+            run = self.airflow.start(started.dag_id, own, date + apart, start.occasion.conf)
+            if run.run_id == own:
+                self.told.append(f"a run of {started.dag_id}")
+            else:
+                self.told.append(f"no run of {started.dag_id}, where {run.run_id} has its date")
 
     def _source(self, started: Started) -> Source:
         """Raises EchoOutstanding, and a ParityError for a template that only Airflow renders."""
