@@ -127,10 +127,11 @@ class Estate:
         ready: Callable[[], bool],
         seconds: float,
         so_far: Callable[[], str] | None = None,
+        pause: float = 1,
     ) -> None:
-        """Raises ServerDied if a server ends in the meantime, ServerSilent after that many seconds."""
-        # A poll costs Airflow a tenth of a second: more frequent polls would slow down what is being waited for.
-        self._supervisor.wait_until(what, ready, seconds=seconds, pause=1, so_far=so_far)
+        """Raises ServerDied if a server ends in the meantime, ServerSilent after that many seconds. `pause`: seconds
+        between two polls, each of which costs Airflow a tenth of a second and slows down what is being waited for."""
+        self._supervisor.wait_until(what, ready, seconds=seconds, pause=pause, so_far=so_far)
 
 
 def make_landing_data() -> str:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 INGEST, DAILY = "taxi_ingest", "taxi_daily"
 LAST_TASK = Unit(DAILY, "export_daily")
 RUN_SECONDS = 600
+BETWEEN_DAYS = (
+    0.3  # seconds between two looks at a day's last task: on a quick machine the next day begins soon
+)
 WHY = "the demo"
 
 
@@ -116,7 +119,7 @@ class Story:
         self._unpause(DAILY)
         self.resting = False
         with self.estate.steps.step(title):
-            self._wait(title, lambda: self._rests_after(wanted))
+            self._wait(title, lambda: self._rests_after(wanted), pause=BETWEEN_DAYS)
         self.ran = len(self._over(DAILY))
 
     def _rests_after(self, days: int) -> bool:
@@ -216,5 +219,11 @@ class Story:
     def _unpause(self, dag_id: str) -> None:
         self._airflow.set_paused(dag_id, paused=False)
 
-    def _wait(self, what: str, ready: Callable[[], bool], so_far: Callable[[], str] | None = None) -> None:
-        self.estate.wait(what, ready, RUN_SECONDS, so_far)
+    def _wait(
+        self,
+        what: str,
+        ready: Callable[[], bool],
+        so_far: Callable[[], str] | None = None,
+        pause: float = 1,
+    ) -> None:
+        self.estate.wait(what, ready, RUN_SECONDS, so_far, pause)
