@@ -63,12 +63,6 @@ _DOING = frozenset(
 )
 
 
-def names_dbt(text: str) -> bool:
-    """Whether dbt is a word of a name, or begins or ends one: not in `DynamoDBToS3Operator`."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
-    return re.search(r"\bdbt|dbt\b", re.sub(r"[\W_\d]+", " ", apart), re.IGNORECASE) is not None
-
-
 def runs_dbt(name: str) -> bool:
     """`run_dbt`, `DbtRunner`, `dbt`; not `dbt_target`, which only looks something up."""
     parts = set(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_"))

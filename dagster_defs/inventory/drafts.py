@@ -113,8 +113,8 @@ class DagDraft:
     @property
     def gaps(self) -> tuple[str, ...]:
         """What is not seen through is one gap for the whole DAG, and so is a gap that many of its tasks share."""
-        unseen = [draft.unit.partition(".")[2] for draft in self.drafts if draft.unseen]
-        beside = {draft.unit.partition(".")[2]: draft.beside for draft in self.drafts if draft.beside}
+        unseen = [self._task_of(draft.unit) for draft in self.drafts if draft.unseen]
+        beside = {self._task_of(draft.unit): draft.beside for draft in self.drafts if draft.beside}
         lacking: dict[str, list[str]] = {}
         for draft in self.drafts:
             for gap in draft.gaps:
@@ -125,10 +125,14 @@ class DagDraft:
         gaps += [f"{self.dag.dag_id}: {before}"] if before else []
         return (*gaps, *([f"{self.dag.dag_id}: {may_run_dbt(unseen)}"] if unseen else []))
 
+    def _task_of(self, unit: str) -> str:
+        """The id of the task; the DAG's own may have dots."""
+        return unit.removeprefix(f"{self.dag.dag_id}.")
+
     def _in_words(self, gap: str, units: Sequence[str]) -> str:
         if len(units) == 1:
             return f"{units[0]}: {gap}"
-        tasks = [unit.partition(".")[2] for unit in units]
+        tasks = list(map(self._task_of, units))
         return f"{self.dag.dag_id}: {gap} ({len(tasks)} tasks: {_first(tasks)})"
 
     @property

@@ -157,6 +157,8 @@ _EXECUTES_DBT = re.compile(r"\bexecute\s+(immediate\b|dbt\s+project\b|task\b)", 
 def why_it_may_run_dbt(task: Task) -> str:
     """Empty if the task is known not to run dbt; for tasks in which no call of dbt was found."""
     own, library = _own_and_library(task)
+    if task.reaches is None and task.source is not None:
+        return _of_callable(task)  # also where the class is Airflow's own, as that of `@asset`
     if task.reaches is not None and (why := _unseen(task.reaches)):
         return f"{MAY_RUN}its operator {own} {why}"
     if library == "":

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dagster_defs.inventory.callables import calls_in, names_dbt
+from dagster_defs.inventory.callables import calls_in
 from dagster_defs.inventory.calls import SideCommand
 from dagster_defs.inventory.cloud_jobs import job_of, steps_of, why_another
 from dagster_defs.inventory.document import OperatorCode, Task
@@ -24,7 +24,7 @@ from dagster_defs.inventory.programs import (
     shell_script,
     what_runs,
 )
-from dagster_defs.inventory.python_values import Invoked, PythonCall
+from dagster_defs.inventory.python_values import Invoked, PythonCall, names_dbt
 from dagster_defs.inventory.shell import ShellReading, read_script
 from dagster_defs.inventory.team import FILE, untagged
 

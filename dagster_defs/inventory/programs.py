@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from dagster_defs.inventory.callables import calls_in
 from dagster_defs.inventory.holes import Holes
 from dagster_defs.inventory.knowledge import module_runs_no_dbt, runs_no_dbt
-from dagster_defs.inventory.python_values import Invoked, PythonCall
+from dagster_defs.inventory.python_values import Invoked, PythonCall, names_dbt
 from dagster_defs.inventory.team import DBT_IMAGES
 from dagster_defs.older_python import StrEnum
 
@@ -146,6 +146,9 @@ def what_runs(words: Sequence[str], holes: Holes) -> Program:
     name, arguments = _base(rest[0]), tuple(rest[1:])
     set_env = tuple(env.items())
     if holes_in_name := holes.in_text(name):
+        spoken = holes.restore(" ".join(rest))
+        if not (names_dbt(spoken) or DBT_COMMANDS.intersection(arguments) or "*" in holes_in_name[0].text):
+            return _not_seen(rest, holes, set_env)
         return Program(
             ProgramKind.OPAQUE, arguments, f"the command comes from {holes_in_name[0].text}", set_env
         )

@@ -126,3 +126,9 @@ def percent(text: str, values: list[str]) -> str | None:
     rest = iter(values)
     signs = ["%" if sign == "%" else next(rest) for sign in parts[1::2]]
     return "".join(chain.from_iterable(zip_longest(parts[::2], signs, fillvalue="")))
+
+
+def names_dbt(text: str) -> bool:
+    """Whether dbt is a word of a name, or begins or ends one: not in `DynamoDBToS3Operator`."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
+    return re.search(r"\bdbt|dbt\b", re.sub(r"[\W_\d]+", " ", apart), re.IGNORECASE) is not None

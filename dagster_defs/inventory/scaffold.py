@@ -163,7 +163,10 @@ def plain_attributes(draft: DagDraft, task: Task, crons: CronTicks) -> tuple[dic
 
 def _of_every_mirror(dag: Dag, task: Task, attributes: _Attributes) -> None:
     if "." in dag.dag_id:
-        attributes.refusals.append("a DAG id with a dot: a unit is named dag_id.task_id, by its first dot")
+        attributes.refusals.append(
+            "a DAG id with a dot: a unit is named dag_id.task_id, by its first dot. Give the DAG an id without one in "
+            "Airflow first"
+        )
     if task.owner and task.owner != "airflow" and task.owner.replace("-", "").replace("_", "").isalnum():
         attributes.values["owners"] = [f"team:{task.owner}"]
     if task.pool != "default_pool":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from dagster_defs.inventory.arguments import SELECTING, Kind
 from dagster_defs.inventory.convention import Convention, NamedWindow
@@ -12,6 +12,7 @@ from dagster_defs.inventory.document import Dag, Task
 from dagster_defs.inventory.models import ModelTime, UpperBound
 from dagster_defs.inventory.pairing import Reading
 from dagster_defs.inventory.records import Trap, UnitReading, Warn
+from dagster_defs.older_python import datetime_of
 
 # Nothing recurs: there is no window that a schedule could have meant.
 _UNSCHEDULED = frozenset({"none", "once", "continuous", "dataset", "asset"})
@@ -82,7 +83,7 @@ def of_task(task: Task, dag: Dag, reading: Reading, unit: UnitReading) -> Iterat
     if unit.window_determined and _is_irregular(unit.window):
         yield Warn(
             Trap.IRREGULAR_WINDOW,
-            f"{_bounds(unit)}: neither the window nor its day, nor the day before",
+            f"{_bounds(unit)}: {_why_irregular(unit)}",
         )
     if names := _several_windows(unit):
         yield Warn(
@@ -147,6 +148,14 @@ def _several(units: Sequence[str]) -> str:
         return f"{units[0]} builds"
     more = f" and {len(units) - 3} more" if len(units) > 3 else ""
     return f"{', '.join(units[:3])}{more} build"
+
+
+def _why_irregular(unit: UnitReading) -> str:
+    intervals = [(each.start, each.end) for call in unit.invocations for each in call.rendered]
+    lengths = [datetime_of(end) - datetime_of(start) for start, end in intervals]
+    if unit.window.start == unit.window.end and any(length < timedelta(hours=20) for length in lengths):
+        return "one value alone says no window that is shorter than a day"
+    return "neither the window nor its day, nor the day before"
 
 
 def _is_irregular(window: NamedWindow) -> bool:

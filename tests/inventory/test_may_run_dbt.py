@@ -6,14 +6,15 @@ import subprocess
 
 import pytest
 
-from dagster_defs.inventory.callables import names_dbt
 from dagster_defs.inventory.document import Task
 from dagster_defs.inventory.knowledge import why_it_may_run_dbt
+from dagster_defs.inventory.python_values import names_dbt
 from dagster_defs.inventory.reading import read_task
 from dagster_defs.inventory.records import UnitReading
 from dagster_defs.usecases.inventory import read_inventory
 from tests.support import inventory_samples as samples
 from tests.support.estate import AIRFLOW_PYTHON, ROOT, foreign_environment
+from tests.support.inventory_samples import bash
 
 HELPERS = """
 import contextlib
@@ -231,3 +232,33 @@ def test_sql_that_runs_dbt_in_the_warehouse_is_not_harmless() -> None:
 def test_dbt_is_a_word_of_a_name(name: str, expected: bool) -> None:
     """Three letters in the middle of another word mean nothing."""
     assert names_dbt(name) is expected
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        (
+            "{{ ti.xcom_pull('prepare') }}",
+            "it may run dbt: `{{ ti.xcom_pull('prepare') }}` is not seen through",
+        ),
+        ("$TOOL --all", "it may run dbt: `$TOOL --all` is not seen through"),
+        ("$TOOL run -s a", "the command comes from $TOOL"),
+        ("{{ params.dbt_command }}", "the command comes from {{ params.dbt_command }}"),
+    ],
+)
+def test_a_command_that_only_a_run_knows(command: str, kind: str) -> None:
+    """It counts as dbt's only if something of it speaks of dbt."""
+    unit = bash(command, params={"dbt_command": "dbt run"})
+
+    assert not unit.determined
+    assert kind in unit.reason
+
+
+def test_an_asset_of_airflow_3_is_its_function() -> None:
+    """`@asset` makes an operator of Airflow's own around the function."""
+    task = Task(
+        "shop", "t", ("airflow.sdk.definitions.asset.decorators._AssetMainOperator",), {},
+        source="def f():\n    return 1\n", callable_name="m.f", code_reaches=(),
+    )  # fmt: skip
+
+    assert why_it_may_run_dbt(task) == ""

@@ -427,3 +427,12 @@ def test_json_shape() -> None:
         "rendered",
     }  # fmt: skip
     assert set(invocation["rendered"][0]) == {"start", "end", "vars", "env", "event_time"}
+
+
+@pytest.mark.parametrize("value", ["{{ ds }}", "{{ data_interval_start }}"])
+def test_one_value_says_no_hour(value: str) -> None:
+    """A trap of its own words: it may be the window's day, or its start, and still say no window."""
+    unit = bash(f"""dbt run --vars '{{"at": "{value}"}}'""", cron="0 * * * *")
+
+    [warning] = [each for each in unit.warnings if each.code.value == "irregular-window"]
+    assert warning.message == f"{value}: one value alone says no window that is shorter than a day"
