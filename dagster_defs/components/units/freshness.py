@@ -8,6 +8,7 @@ makes the assets fresh (decision 8).
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from math import ceil
 
@@ -96,8 +97,10 @@ def _longest_pause(schedule: ListedSchedule) -> timedelta:
     return max([*pauses, first.length if isinstance(first, Window) else timedelta()])
 
 
+@lru_cache(maxsize=1_000)
 def _longest_window(schedule: Recurring[Scheduled]) -> timedelta:
-    """Of ticks, the longest time from one to the next."""
+    """Of ticks, the longest time from one to the next. It is known once for all units with one schedule: a walk takes
+    seconds."""
     longest = timedelta()
     with suppress(DoesNotAdvance):
         for window in islice(schedule.windows(until=schedule.start.add(years=5)), MOST_WINDOWS):
