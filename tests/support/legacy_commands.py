@@ -9,6 +9,9 @@ import json
 import shlex
 import sys
 
+# dbt imports every module on the path whose name begins with `dbt_`, for a plug-in: those beside this file are none.
+sys.path.pop(0)
+
 from dbt.cli.main import dbtRunner
 
 
